@@ -1,0 +1,9 @@
+"""Multi-task dense prediction in Keras 3: ATI-Net, its peers, and their training."""
+
+from keras_atinet import balancing, data, layers, losses, metrics, ops
+from keras_atinet.balancing import DynamicWeightAverage, Equal
+from keras_atinet.checkpoints import load_torch_checkpoint
+from keras_atinet.models import MTAN, ATINet, MultiTaskModel, PADNet, SingleTask, Split
+from keras_atinet.tasks import DepthEstimation, SemanticSegmentation, SurfaceNormals, Task
+from keras_atinet.training import PhaseSwitch
+from keras_atinet.version import __version__

@@ -1,0 +1,170 @@
+"""Reads one file into the array of a sample."""
+
+import numpy as np
+
+VOID = -1
+_SHORTEST_NORMAL = 0.5
+
+
+def read_image(path):
+    """Reads an RGB picture.
+
+    Arguments:
+        path: `pathlib.Path` of a JPEG or PNG file.
+
+    Returns:
+        `(H, W, 3)` float32 in [0, 1].
+
+    Raises:
+        ValueError: if the file is empty, damaged or not 8-bit RGB.
+    """
+    pixels = _with_channels(_decode(path), path, 3, "an RGB image of 8 bits a channel")
+    if pixels.dtype != np.uint8:
+        raise _unexpected(path, "an RGB image of 8 bits a channel", pixels)
+    return pixels.astype(np.float32) / 255.0
+
+
+def read_labels(path, facts):
+    """Reads class indices.
+
+    Arguments:
+        path: `pathlib.Path` of a PNG with one channel or a palette, or of an integer `.npy` file.
+        facts: dict with `num_classes` and optionally `ignore_class` (default 255).
+
+    Returns:
+        `(H, W)` int32; the ignored class and -1 become -1.
+
+    Raises:
+        ValueError: if the file is damaged or has a class that it should not have.
+    """
+    labels = _with_channels(_decode(path), path, 1, "class indices in one channel")[..., 0]
+    if labels.dtype.kind not in "bui":
+        raise _unexpected(path, "integer class indices", labels)
+    labels = labels.astype(np.int32)
+    ignore_class = facts.get("ignore_class", 255)
+    labels[labels == ignore_class] = VOID
+    num_classes = facts.get("num_classes", np.inf)
+    wrong = labels[(labels >= num_classes) | (labels < VOID)]
+    if wrong.size:
+        raise ValueError(
+            f"Classes must be in [0, {num_classes}) or the ignored class {ignore_class}. "
+            f"Received: class {wrong[0]} in '{path}', num_classes={num_classes}. "
+            "State the right `num_classes` and `ignore_class` in dataset.json."
+        )
+    return labels
+
+
+def read_depth(path, facts):
+    """Reads depth.
+
+    Arguments:
+        path: `pathlib.Path` of a PNG with one channel, or of a `.npy` file. Float arrays are in
+            metres already.
+        facts: dict with optionally `scale`, metres per unit of an integer file (default 0.001 for
+            16 bits and more), and `missing`, the value that means unknown.
+
+    Returns:
+        `(H, W, 1)` float32 metres; what is unknown, not finite or not positive becomes 0.
+
+    Raises:
+        ValueError: if the file is damaged, or has 8 bits and no stated scale.
+    """
+    stored = _with_channels(_decode(path), path, 1, "depth in one channel")
+    if stored.dtype.kind == "f":
+        scale = 1.0
+    elif stored.dtype.itemsize > 1:
+        scale = facts.get("scale", 0.001)
+    elif "scale" in facts:
+        scale = facts["scale"]
+    else:
+        raise _unexpected(path, "16-bit millimetres (or `scale` in dataset.json)", stored)
+    depth = stored.astype(np.float32) * np.float32(scale)
+    known = np.isfinite(depth) & (depth > 0) & (stored != facts.get("missing", 0))
+    return np.where(known, depth, np.float32(0))
+
+
+def read_normals(path, facts):
+    """Reads surface normals.
+
+    Arguments:
+        path: `pathlib.Path` of an RGB picture with `round((n + 1) * 127.5)`, or of a float `.npy`
+            file with the vectors themselves.
+        facts: dict; of no influence.
+
+    Returns:
+        `(H, W, 3)` float32 unit vectors; those shorter than 0.5 or not finite become zero.
+
+    Raises:
+        ValueError: if the file is damaged or has not three channels.
+    """
+    stored = _with_channels(_decode(path), path, 3, "normals in three channels")
+    if stored.dtype.kind == "f":
+        vectors = np.nan_to_num(stored.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    elif stored.dtype == np.uint8:
+        vectors = stored.astype(np.float32) / np.float32(127.5) - 1.0
+    else:
+        raise _unexpected(path, "normals as 8-bit RGB or float vectors", stored)
+    length = np.sqrt(np.einsum("hwc,hwc->hw", vectors, vectors))[..., None]
+    known = length >= _SHORTEST_NORMAL
+    return np.where(known, vectors / np.where(known, length, 1), 0).astype(np.float32)
+
+
+def read_size(path):
+    """Returns `(height, width)` of a picture from its header alone."""
+    if path.stat().st_size == 0:
+        raise _empty(path)
+    image = _pillow()
+    try:
+        with image.open(path) as picture:
+            return picture.height, picture.width
+    except OSError as error:
+        raise _damaged(path, error) from error
+
+
+def _decode(path):
+    if path.stat().st_size == 0:
+        raise _empty(path)
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.load(path, allow_pickle=False)
+        with _pillow().open(path) as picture:
+            return np.asarray(picture)
+    # Pillow reports some kinds of damage to PNG files as a SyntaxError.
+    except (OSError, EOFError, SyntaxError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _pillow():
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError(
+            "Reading JPEG and PNG files needs Pillow. "
+            "Install it with `pip install keras-atinet[viz]`."
+        ) from error
+    return Image
+
+
+def _with_channels(array, path, channels, expected):
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] != channels:
+        raise _unexpected(path, expected, array)
+    return array
+
+
+def _unexpected(path, expected, array):
+    return ValueError(
+        f"Expected {expected}. Received: '{path}' with shape {array.shape} and dtype {array.dtype}."
+    )
+
+
+def _damaged(path, error):
+    return ValueError(
+        f"The file cannot be decoded; it may be cut short. Received: '{path}' ({error}). "
+        "Write it again or remove it."
+    )
+
+
+def _empty(path):
+    return ValueError(f"The file has zero bytes. Received: '{path}'. Write it again or remove it.")

@@ -1,0 +1,58 @@
+"""What every source of samples offers."""
+
+
+class Source:
+    """Samples by index: a picture and what is known about its pixels.
+
+    `source[index]` is a new dict of NumPy arrays that the caller may change. It has `image` and
+    any of the tasks:
+
+    - `image`: `(H, W, 3)` float32 RGB in [0, 1];
+    - class labels: `(H, W)` int32, -1 = missing;
+    - `depth`: `(H, W, 1)` float32 metres along the optical axis, 0 = missing;
+    - `normal`: `(H, W, 3)` float32 unit vectors, x right, y down, z forward; zero = missing.
+
+    To write a source, derive from this class, set the three attributes and define `__len__` and
+    `__getitem__`. Sources are read by several threads at once and can be pickled.
+
+    Attributes:
+        split: str or None, the part of the data that this is.
+        image_size: `(height, width)` of every sample, or None if it varies.
+        tasks: dict, task key -> what the data says about the task: `num_classes`, and where known
+            `class_names` and `class_colors`, for class labels; empty for depth and normals;
+            `channels` for float targets of another kind.
+
+    Example:
+
+    ```python
+    class Pictures(Source):
+        split, image_size, tasks = "test", (288, 384), {}
+
+        def __init__(self, images):
+            self.images = images
+
+        def __len__(self):
+            return len(self.images)
+
+        def __getitem__(self, index):
+            return {"image": self.images[index]}
+    ```
+    """
+
+    split = None
+    image_size = None
+    tasks = {}
+
+    def __len__(self):
+        raise NotImplementedError(f"`{type(self).__name__}` does not define `__len__`.")
+
+    def __getitem__(self, index):
+        raise NotImplementedError(f"`{type(self).__name__}` does not define `__getitem__`.")
+
+    def _position(self, index):
+        # Index errors end `for sample in source` after the last sample.
+        if not -len(self) <= index < len(self):
+            raise IndexError(
+                f"`{type(self).__name__}` has {len(self)} samples. Received: index={index}."
+            )
+        return int(index) % len(self)

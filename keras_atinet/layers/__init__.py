@@ -1,0 +1,13 @@
+"""The layers that the networks are built from."""
+
+from keras_atinet.layers.attention import AttentionMask
+from keras_atinet.layers.conv_block import ConvBlock
+from keras_atinet.layers.distillation import (
+    DeconvHead,
+    MultiModalDistillation,
+    SelfAttention,
+    TaskDistillation,
+)
+from keras_atinet.layers.heads import PredictionHead
+from keras_atinet.layers.pooling import MaxPooling2DWithArgmax, MaxUnpooling2D
+from keras_atinet.layers.resizing import BilinearUpSampling2D

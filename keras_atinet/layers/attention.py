@@ -1,0 +1,54 @@
+import keras
+
+from keras_atinet.layers.conv_block import BATCH_NORM, ConvBlock
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class AttentionMask(keras.layers.Layer):
+    """A task's soft mask over shared features.
+
+    `mask(x) = sigmoid(norm(conv1x1(relu(norm(conv1x1(x))))))`, each value in `[0, 1]`.
+
+    Args:
+        filters: int, channels of the feature that the mask multiplies.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+        training: bool, whether BatchNorm uses the batch's own statistics.
+
+    Returns:
+        `(batch, height, width, filters)` in `[0, 1]`, compute dtype.
+
+    Reference: MTAN, Liu et al., CVPR 2019, section 3.2.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.block = ConvBlock(filters, kernel_size=1, dtype=self.dtype_policy, name="block")
+        self.conv = keras.layers.Conv2D(
+            filters,
+            1,
+            kernel_initializer="glorot_normal",
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.norm = keras.layers.BatchNormalization(
+            **BATCH_NORM, dtype=self.dtype_policy, name="norm"
+        )
+
+    def build(self, input_shape):
+        mask_shape = (*input_shape[:-1], self.filters)
+        self.block.build(input_shape)
+        self.conv.build(mask_shape)
+        self.norm.build(mask_shape)
+
+    def call(self, inputs, training=None):
+        hidden = self.block(inputs, training=training)
+        return keras.ops.sigmoid(self.norm(self.conv(hidden), training=training))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}

@@ -1,0 +1,55 @@
+import keras
+
+BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class ConvBlock(keras.layers.Layer):
+    """Convolution with bias, BatchNorm (momentum 0.9, epsilon 1e-5), ReLU.
+
+    `y = relu(batch_norm(conv(x)))`. Kernels start Glorot-normal, biases 0.
+
+    Args:
+        filters: int, output channels.
+        kernel_size: int, side of the kernel. Defaults to 3.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+        training: bool, whether BatchNorm uses the batch's own statistics.
+
+    Returns:
+        `(batch, height, width, filters)`, compute dtype.
+    """
+
+    def __init__(self, filters, kernel_size=3, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.conv = keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            padding="same",
+            kernel_initializer="glorot_normal",
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.norm = keras.layers.BatchNormalization(
+            **BATCH_NORM, dtype=self.dtype_policy, name="norm"
+        )
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.norm.build((*input_shape[:-1], self.filters))
+
+    def call(self, inputs, training=None):
+        return keras.ops.relu(self.norm(self.conv(inputs), training=training))
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+        }

@@ -1,0 +1,204 @@
+import keras
+from keras import ops
+
+from keras_atinet.layers.conv_block import ConvBlock
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class DeconvHead(keras.layers.Layer):
+    """1x1 ConvBlocks in a row that change the number of channels step by step.
+
+    As a "deconv" head it leads the bottleneck down to the initial prediction features
+    (512 -> 256 -> 128 -> 64), as a task encoder back up (64 -> 128 -> 256 -> 512).
+
+    Args:
+        filters: sequence of ints, the channels after each block.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+        training: bool, whether BatchNorm uses the batch's own statistics.
+
+    Returns:
+        `(batch, height, width, filters[-1])`, compute dtype.
+
+    Reference: ATI-Net, Sinodinos and Armanfard, section III.A.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = tuple(filters)
+        self.blocks = [
+            ConvBlock(width, kernel_size=1, dtype=self.dtype_policy, name=f"block_{index}")
+            for index, width in enumerate(self.filters, 1)
+        ]
+
+    def build(self, input_shape):
+        for block in self.blocks:
+            block.build(input_shape)
+            input_shape = block.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        for block in self.blocks:
+            inputs = block(inputs, training=training)
+        return inputs
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class SelfAttention(keras.layers.Layer):
+    """What one task's features have to say to another task.
+
+    `y = conv3x3(x) * sigmoid(conv3x3'(x))`: the gate learns which of it to pass on.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+
+    Returns:
+        Tensor of the same shape, compute dtype.
+
+    Reference: PAD-Net, Xu et al., CVPR 2018, distillation module C.
+    """
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.message, self.gate = (
+            keras.layers.Conv2D(
+                channels,
+                3,
+                padding="same",
+                kernel_initializer="glorot_normal",
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            for name in ("message", "gate")
+        )
+        self.message.build(input_shape)
+        self.gate.build(input_shape)
+
+    def call(self, inputs):
+        return self.message(inputs) * ops.sigmoid(self.gate(inputs))
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class MultiModalDistillation(keras.layers.Layer):
+    """Every task's features, refined by messages from all the other tasks.
+
+    `F'_t = F_t + sum over a != t of SelfAttention_{t, a}(F_a)`. With one task `F'_t = F_t`.
+
+    Args:
+        tasks: sequence of str, the tasks' names in the order of the features.
+
+    Call arguments:
+        features: list of one float tensor `(batch, height, width, channels)` per task.
+
+    Returns:
+        List of tensors of the same shapes.
+
+    Reference: ATI-Net, Fig. 1; PAD-Net, Xu et al., CVPR 2018.
+    """
+
+    def __init__(self, tasks, **kwargs):
+        super().__init__(**kwargs)
+        self.tasks = tuple(tasks)
+        # Keyed "target/auxiliary"; Keras saves and tracks flat dicts of layers.
+        self.attention = {
+            (target, auxiliary): SelfAttention(
+                dtype=self.dtype_policy, name=f"{auxiliary}_to_{target}"
+            )
+            for target in self.tasks
+            for auxiliary in self.tasks
+            if auxiliary != target
+        }
+
+    def build(self, features_shape):
+        for (_, auxiliary), layer in self.attention.items():
+            layer.build(features_shape[self.tasks.index(auxiliary)])
+
+    def call(self, features):
+        features = dict(zip(self.tasks, features, strict=True))
+        return [
+            sum(
+                (self.attention[target, a](features[a]) for a in self.tasks if a != target),
+                start=features[target],
+            )
+            for target in self.tasks
+        ]
+
+    def get_config(self):
+        return {**super().get_config(), "tasks": self.tasks}
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class TaskDistillation(keras.layers.Layer):
+    """Task distillation of the latent features, with its switch.
+
+    With the bottleneck x, deconv heads D_t, task encoders E_t and K tasks:
+
+    `F_t = D_t(x)`, `F'_t = F_t + sum over a != t of SelfAttention_{t, a}(F_a)`,
+    `y = mean over t of E_t(F'_t)` if `active`, else `y = x`.
+
+    `active` is a scalar non-trainable variable, chosen with `ops.where`: switching it recompiles
+    nothing and is saved with the weights. While it is off no gradient reaches the weights here.
+
+    Args:
+        tasks: sequence of str, the tasks' names.
+        filters: sequence of ints, the channels after each block of a deconv head; the task
+            encoders go back up in mirror order to the channels of the input.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`, the bottleneck.
+        training: bool, whether BatchNorm uses the batch's own statistics.
+
+    Returns:
+        Tensor of the same shape, compute dtype.
+
+    Reference: ATI-Net, Sinodinos and Armanfard, section III, Fig. 1 and 2.
+    """
+
+    def __init__(self, tasks, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.tasks = tuple(tasks)
+        self.filters = tuple(filters)
+        self.deconv_heads = [
+            DeconvHead(self.filters, dtype=self.dtype_policy, name=f"{task}_deconv_head")
+            for task in self.tasks
+        ]
+        self.distillation = MultiModalDistillation(
+            self.tasks, dtype=self.dtype_policy, name="distillation"
+        )
+
+    def build(self, input_shape):
+        self.active = self.add_weight(
+            shape=(), dtype="bool", initializer="zeros", trainable=False, name="active"
+        )
+        self.task_encoders = [
+            DeconvHead(
+                (*self.filters[-2::-1], input_shape[-1]),
+                dtype=self.dtype_policy,
+                name=f"{task}_encoder",
+            )
+            for task in self.tasks
+        ]
+        feature_shape = (*input_shape[:-1], self.filters[-1])
+        for head, encoder in zip(self.deconv_heads, self.task_encoders, strict=True):
+            head.build(input_shape)
+            encoder.build(feature_shape)
+        self.distillation.build([feature_shape] * len(self.tasks))
+
+    def call(self, inputs, training=None):
+        features = [head(inputs, training=training) for head in self.deconv_heads]
+        refined = self.distillation(features)
+        encoded = [
+            encoder(feature, training=training)
+            for encoder, feature in zip(self.task_encoders, refined, strict=True)
+        ]
+        distilled = sum(encoded[1:], start=encoded[0]) / len(encoded)
+        return ops.where(self.active.value, distilled, inputs)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "tasks": self.tasks, "filters": self.filters}

@@ -1,0 +1,70 @@
+import keras
+
+from keras_atinet.tasks import Task
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class PredictionHead(keras.layers.Layer):
+    """A task's prediction from its last features.
+
+    `y = activation(conv1x1(conv3x3(x)))` with no activation between the two convolutions; the
+    activation is the task's own (logits, metres, unit vectors) and works in float32.
+
+    Args:
+        task: a `Task`.
+        filters: int, channels between the two convolutions.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+
+    Returns:
+        `(batch, height, width, task.channels)`, float32 under every dtype policy.
+    """
+
+    def __init__(self, task, filters, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(task, Task):
+            raise ValueError(
+                "`task` of `PredictionHead` must be a `keras_atinet.Task`. "
+                f"Received: task={task!r}. Pass e.g. `keras_atinet.DepthEstimation()`."
+            )
+        self.task = task
+        self.filters = filters
+        self.conv = keras.layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            kernel_initializer="glorot_normal",
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.projection = keras.layers.Conv2D(
+            task.channels,
+            1,
+            kernel_initializer="glorot_normal",
+            dtype=self.dtype_policy,
+            name="projection",
+        )
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.projection.build((*input_shape[:-1], self.filters))
+
+    def call(self, inputs):
+        outputs = self.projection(self.conv(inputs))
+        return self.task.activation(keras.ops.cast(outputs, "float32"))
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor((*inputs.shape[:-1], self.task.channels), dtype="float32")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "task": keras.saving.serialize_keras_object(self.task),
+            "filters": self.filters,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        task = keras.saving.deserialize_keras_object(config["task"])
+        return cls(**{**config, "task": task})

@@ -1,0 +1,129 @@
+import keras
+from keras import ops
+
+from keras_atinet.metrics._pixel_metric import PixelMean, PixelMetric
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class MeanIoU(PixelMetric):
+    """Intersection over union, averaged over the classes.
+
+    `mean over c of M[c, c] / (sum_k M[c, k] + sum_k M[k, c] - M[c, c])`, where `M[c, k]` counts the
+    pixels of class `c` that were predicted as `k`. Classes absent from truth and prediction are
+    left out of the mean.
+
+    Unlike `keras.metrics.MeanIoU` it reads logits, takes one weight per image or per pixel, and
+    can average over batches.
+
+    Args:
+        num_classes: number of classes; also the number of channels of the logits.
+        averaging: `"pixel"`, one confusion matrix for the whole epoch, or `"batch"`, one for each
+            batch and the mean of their values. Default `"pixel"`.
+        name: default `"mean_iou"`.
+
+    Call arguments:
+        y_true: integer classes `(batch, height, width)`. Classes outside `[0, num_classes)` have
+            no place in the matrix and are left out, whatever their weight.
+        y_pred: float logits `(batch, height, width, num_classes)`.
+        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is void.
+            Default: 1 everywhere.
+
+    Returns:
+        float32 scalar in `[0, 1]`; 0 when there was no valid pixel.
+
+    Raises:
+        ValueError: if `averaging` is unknown, `num_classes` is not positive, or `y_pred` has
+            another number of channels.
+
+    Example:
+
+    >>> metric = MeanIoU(num_classes=3)
+    >>> metric.update_state([[[0, 1]]], [[[[9.0, 0.0, 0.0], [9.0, 0.0, 0.0]]]])
+    >>> float(metric.result())  # (1 / 2 + 0 / 1) / 2: class 2 is absent
+    0.25
+
+    Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, eq. 7.
+    """
+
+    _direction = "up"
+
+    def __init__(self, num_classes, averaging="pixel", name="mean_iou"):
+        if num_classes < 1:
+            raise ValueError(
+                "`MeanIoU` needs at least one class. "
+                f"Received: num_classes={num_classes}. "
+                "Pass the number of channels of the logits."
+            )
+        super().__init__(averaging, name, statistics_shape=(num_classes, num_classes))
+        self.num_classes = num_classes
+
+    def statistics(self, y_true, y_pred, weights):
+        """The confusion matrix, truth in rows, prediction in columns."""
+        if y_pred.shape[-1] != self.num_classes:
+            raise ValueError(
+                "`MeanIoU` needs logits with one channel per class. "
+                f"Received: {y_pred.shape[-1]} channels, num_classes={self.num_classes}. "
+                "Set `num_classes` to the number of channels of the prediction."
+            )
+        label = ops.cast(y_true[:, 0], "int32")
+        predicted = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+        known = ops.logical_and(label >= 0, label < self.num_classes)
+        counts = ops.segment_sum(
+            ops.where(known, weights, 0.0),
+            ops.where(known, label * self.num_classes + predicted, 0),
+            num_segments=self.num_classes**2,
+        )
+        return ops.reshape(counts, (self.num_classes, self.num_classes))
+
+    def value(self, statistics):
+        intersection = ops.diagonal(statistics)
+        union = ops.sum(statistics, axis=0) + ops.sum(statistics, axis=1) - intersection
+        iou = ops.divide_no_nan(intersection, union)
+        num_present = ops.sum(ops.cast(union > 0, "float32"))
+        return ops.divide_no_nan(ops.sum(iou), num_present)
+
+    def get_config(self):
+        return {"num_classes": self.num_classes, **super().get_config()}
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class PixelAccuracy(PixelMean):
+    """Share of pixels whose most probable class is the true one.
+
+    `mean of [y_true = argmax_c y_pred[c]]`
+
+    Args:
+        averaging: `"pixel"`, over all pixels of the epoch, or `"batch"`, the mean of the values of
+            the batches. Default `"pixel"`.
+        name: default `"pixel_accuracy"`.
+
+    Call arguments:
+        y_true: integer classes `(batch, height, width)`.
+        y_pred: float logits `(batch, height, width, num_classes)`.
+        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is void.
+            Default: 1 everywhere.
+
+    Returns:
+        float32 scalar in `[0, 1]`; 0 when there was no valid pixel.
+
+    Raises:
+        ValueError: if `averaging` is unknown.
+
+    Example:
+
+    >>> metric = PixelAccuracy()
+    >>> metric.update_state([[[0, 1]]], [[[[9.0, 0.0], [9.0, 0.0]]]])
+    >>> float(metric.result())
+    0.5
+
+    Reference: Long et al., Fully Convolutional Networks, 2015, section 5.
+    """
+
+    _direction = "up"
+
+    def __init__(self, averaging="pixel", name="pixel_accuracy"):
+        super().__init__(averaging, name)
+
+    def pixel_values(self, y_true, y_pred):
+        predicted = ops.argmax(y_pred, axis=-1, keepdims=True)
+        return ops.cast(y_true, "int32") == ops.cast(predicted, "int32")

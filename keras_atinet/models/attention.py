@@ -1,0 +1,92 @@
+"""The task attention of MTAN: masks down the encoder and up the decoder, as functions."""
+
+import keras
+
+from keras_atinet.layers import AttentionMask, BilinearUpSampling2D, ConvBlock, PredictionHead
+from keras_atinet.models.segnet import decoder_width
+
+LEVELS = range(1, 6)
+
+
+def attention_encoder(first, last, tasks, filters, dtype=None):
+    """For each task, down the encoder, with `p_j` and `q_j` of the SegNet encoder:
+
+    `a_1 = mask(p_1) q_1`, `a_j = mask([p_j, e_{j-1}]) q_j`, `e_j = maxpool(ConvBlock_j(a_j))`.
+
+    The masks belong to the task, the ConvBlocks are shared by all tasks.
+
+    Args:
+        first, last: lists of KerasTensors, level 1 to 5.
+        tasks: list of `Task`.
+        filters: five ints, the width of each level.
+        dtype: dtype policy of the layers.
+
+    Returns:
+        Dict task name -> KerasTensor `(batch, height / 32, width / 32, filters[4])`.
+    """
+    widths = [*filters[1:], filters[-1]]
+    blocks = [
+        ConvBlock(width, dtype=dtype, name=f"attention_encoder_{level}")
+        for level, width in zip(LEVELS, widths, strict=True)
+    ]
+    outputs = {}
+    for task in tasks:
+        x = None
+        for level, p, q, block in zip(LEVELS, first, last, blocks, strict=True):
+            name = f"{task.name}_encoder_{level}"
+            x = p if x is None else _concatenate([p, x], dtype, f"{name}_features")
+            x = _attend(x, q, dtype, name)
+            x = keras.layers.MaxPooling2D(dtype=dtype, name=f"{name}_pool")(block(x))
+        outputs[task.name] = x
+    return outputs
+
+
+def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
+    """For each task, up the decoder, with `u_j` and `d_j` of the SegNet decoder:
+
+    `g_j = ConvBlock'_j(bilinear 2x of the task's previous output)`, `b_j = mask([u_j, g_j]) d_j`.
+
+    Args:
+        features: dict task name -> KerasTensor, from `attention_encoder`.
+        unpooled, decoded: lists of KerasTensors, level 1 to 5.
+        tasks: list of `Task`.
+        filters: five ints, the width of each level.
+        dtype: dtype policy of the layers.
+
+    Returns:
+        Dict task name -> KerasTensor `(batch, height, width, filters[0])`.
+    """
+    blocks = [
+        ConvBlock(decoder_width(filters, level), dtype=dtype, name=f"attention_decoder_{level}")
+        for level in LEVELS
+    ]
+    outputs = {}
+    for task in tasks:
+        x = features[task.name]
+        for level in reversed(LEVELS):
+            name = f"{task.name}_decoder_{level}"
+            x = BilinearUpSampling2D(dtype=dtype, name=f"{name}_upsample")(x)
+            x = blocks[level - 1](x)
+            x = _concatenate([unpooled[level - 1], x], dtype, f"{name}_features")
+            x = _attend(x, decoded[level - 1], dtype, name)
+        outputs[task.name] = x
+    return outputs
+
+
+def prediction_heads(features, tasks, filters, dtype=None):
+    """A `PredictionHead` for each task, named after it; dict task name -> KerasTensor."""
+    return {
+        task.name: PredictionHead(task, filters[0], dtype=dtype, name=task.name)(
+            features[task.name]
+        )
+        for task in tasks
+    }
+
+
+def _attend(x, feature, dtype, name):
+    mask = AttentionMask(feature.shape[-1], dtype=dtype, name=f"{name}_mask")(x)
+    return keras.layers.Multiply(dtype=dtype, name=f"{name}_attended")([mask, feature])
+
+
+def _concatenate(inputs, dtype, name):
+    return keras.layers.Concatenate(dtype=dtype, name=name)(inputs)

@@ -1,0 +1,62 @@
+import keras
+
+from keras_atinet.models.attention import prediction_heads
+from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
+from keras_atinet.models.segnet import (
+    DEFAULT_FILTERS,
+    DEFAULT_INPUT_SHAPE,
+    segnet_decoder,
+    segnet_encoder,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class SingleTask(MultiTaskModel):
+    """SegNet with one head: the baseline that every multi-task network is compared with.
+
+    Args:
+        tasks: one task, as for `ATINet`. Defaults to `"segmentation"`.
+        input_shape, filters, dtype: as for `ATINet`.
+        name: str. Defaults to `"single_task"`.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
+
+    Returns:
+        Dict with the one prediction, float32 `(batch, height, width, channels of the task)`.
+
+    Raises:
+        ValueError: if there is more than one task, a size is not divisible by 32, `filters` are
+            not five ints.
+
+    Example:
+        >>> model = keras_atinet.SingleTask(tasks="depth", input_shape=(96, 128, 3))
+
+    Reference: SegNet, Badrinarayanan et al., 2017.
+    """
+
+    def __init__(
+        self,
+        tasks="segmentation",
+        input_shape=DEFAULT_INPUT_SHAPE,
+        filters=DEFAULT_FILTERS,
+        dtype=None,
+        name="single_task",
+    ):
+        tasks, input_shape, filters = standardize_arguments(
+            tasks, input_shape, filters, "SingleTask"
+        )
+        if len(tasks) != 1:
+            raise ValueError(
+                "`SingleTask` learns one task. "
+                f"Received: tasks={[task.name for task in tasks]}. "
+                "Make one network for each, or use `Split`."
+            )
+
+        inputs = keras.Input(input_shape, name="image")
+        _, _, argmaxes, bottleneck = segnet_encoder(inputs, filters, dtype=dtype)
+        _, decoded = segnet_decoder(bottleneck, argmaxes, filters, dtype=dtype)
+        outputs = prediction_heads({tasks[0].name: decoded[0]}, tasks, filters, dtype=dtype)
+
+        config = {"input_shape": input_shape, "filters": filters}
+        super().__init__(inputs, outputs, tasks, config, dtype=dtype, name=name)

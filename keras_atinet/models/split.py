@@ -1,0 +1,56 @@
+import keras
+
+from keras_atinet.models.attention import prediction_heads
+from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
+from keras_atinet.models.segnet import (
+    DEFAULT_FILTERS,
+    DEFAULT_INPUT_SHAPE,
+    segnet_decoder,
+    segnet_encoder,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class Split(MultiTaskModel):
+    """Hard parameter sharing: one SegNet encoder and decoder, then a head per task.
+
+    Args:
+        tasks, input_shape, filters, dtype: as for `ATINet`.
+        deep: bool, doubles every ConvBlock, so that the network has about as many parameters as
+            the others; this is the paper's baseline. Defaults to `False`.
+        name: str. Defaults to `"split"`.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
+
+    Returns:
+        Dict task name -> float32 tensor `(batch, height, width, channels of the task)`.
+
+    Raises:
+        ValueError: if a size is not divisible by 32, a task unknown, `filters` not five ints.
+
+    Example:
+        >>> model = keras_atinet.Split(deep=True)
+
+    Reference: MTAN, Liu et al., CVPR 2019, section 4.1.2.
+    """
+
+    def __init__(
+        self,
+        tasks=("segmentation", "depth", "normal"),
+        input_shape=DEFAULT_INPUT_SHAPE,
+        filters=DEFAULT_FILTERS,
+        deep=False,
+        dtype=None,
+        name="split",
+    ):
+        tasks, input_shape, filters = standardize_arguments(tasks, input_shape, filters, "Split")
+
+        inputs = keras.Input(input_shape, name="image")
+        _, _, argmaxes, bottleneck = segnet_encoder(inputs, filters, deep=deep, dtype=dtype)
+        _, decoded = segnet_decoder(bottleneck, argmaxes, filters, deep=deep, dtype=dtype)
+        features = {task.name: decoded[0] for task in tasks}
+        outputs = prediction_heads(features, tasks, filters, dtype=dtype)
+
+        config = {"input_shape": input_shape, "filters": filters, "deep": deep}
+        super().__init__(inputs, outputs, tasks, config, dtype=dtype, name=name)

@@ -1,0 +1,53 @@
+from keras import ops
+
+
+def max_pool_with_argmax(inputs):
+    """2 x 2 max pooling, stride 2, and where in its window each maximum stood.
+
+    `pooled[b, i, j, c] = max over p, q in {0, 1} of inputs[b, 2i+p, 2j+q, c]` and
+    `argmax[b, i, j, c] = 2p + q` of the first maximum in row-major order. The gradient goes to
+    that one element only, so ties (zeros after ReLU) do not split it.
+
+    Args:
+        inputs: float tensor `(batch, height, width, channels)`, height and width even.
+
+    Returns:
+        `pooled`, dtype of `inputs`, and `argmax`, uint8 in `[0, 4)`, both
+        `(batch, height / 2, width / 2, channels)`.
+    """
+    top_left, top_right, bottom_left, bottom_right = (
+        inputs[:, p::2, q::2, :] for p in (0, 1) for q in (0, 1)
+    )
+    # A later element wins only if it is strictly greater: the first maximum stays.
+    right_of_top = top_right > top_left
+    right_of_bottom = bottom_right > bottom_left
+    top = ops.where(right_of_top, top_right, top_left)
+    bottom = ops.where(right_of_bottom, bottom_right, bottom_left)
+    is_bottom = bottom > top
+    pooled = ops.where(is_bottom, bottom, top)
+    argmax = ops.where(
+        is_bottom,
+        ops.cast(right_of_bottom, "uint8") + ops.cast(2, "uint8"),
+        ops.cast(right_of_top, "uint8"),
+    )
+    return pooled, argmax
+
+
+def max_unpool(inputs, argmax):
+    """Puts each value back where its maximum came from; zeros elsewhere.
+
+    `outputs[b, 2i+p, 2j+q, c] = inputs[b, i, j, c] if argmax[b, i, j, c] == 2p + q else 0`.
+
+    Args:
+        inputs: float tensor `(batch, height, width, channels)`.
+        argmax: integer tensor of the same shape, values in `[0, 4)`.
+
+    Returns:
+        `(batch, 2 * height, 2 * width, channels)`, dtype of `inputs`.
+    """
+    _, height, width, channels = inputs.shape
+    zeros = ops.zeros_like(inputs)
+    corners = [ops.where(argmax == corner, inputs, zeros) for corner in range(4)]
+    rows = [ops.stack(corners[:2], axis=3), ops.stack(corners[2:], axis=3)]
+    # (batch, height, 2, width, 2, channels)
+    return ops.reshape(ops.stack(rows, axis=2), (-1, 2 * height, 2 * width, channels))

@@ -1,0 +1,16 @@
+from keras import ops
+
+
+def unit_vector(inputs):
+    """Scales vectors to length 1; a zero vector stays zero, and its gradient is finite.
+
+    `outputs = inputs / max(|inputs|, 1e-6)`, the norm taken over the last axis.
+
+    Args:
+        inputs: float tensor `(..., channels)`.
+
+    Returns:
+        Tensor of the same shape and dtype.
+    """
+    squared_length = ops.sum(ops.square(inputs), axis=-1, keepdims=True)
+    return inputs * ops.rsqrt(ops.maximum(squared_length, 1e-12))

@@ -1,0 +1,18 @@
+"""The train step of each backend, in files of the same shape, and the callbacks."""
+
+import keras
+
+from keras_atinet.training.callbacks import BalancerUpdate, PhaseSwitch
+
+if keras.backend.backend() == "tensorflow":
+    from keras_atinet.training.tensorflow import TrainStep
+elif keras.backend.backend() == "jax":
+    from keras_atinet.training.jax import TrainStep
+elif keras.backend.backend() == "torch":
+    from keras_atinet.training.torch import TrainStep
+else:
+    raise ImportError(
+        "`keras_atinet` trains on the backends 'tensorflow', 'jax' and 'torch'. "
+        f"Received: keras.backend.backend()='{keras.backend.backend()}'. "
+        "Set the environment variable KERAS_BACKEND."
+    )

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from keras_atinet.metrics import MeanIoU, PixelAccuracy
+
+
+@pytest.fixture
+def pixels(golden):
+    arrays = golden["arrays"]
+    valid = arrays["label"] >= 0
+    # Both values that mean void, at pixels that the weights leave out.
+    label = np.where(valid, arrays["label"], np.arange(32) % 2 * 256 - 1)
+    return label, arrays["logits"], valid
+
+
+def mean_iou(y_true, y_pred):
+    y_true, predicted = y_true[:, 0], y_pred.argmax(axis=-1)
+    iou = [
+        ((y_true == c) & (predicted == c)).sum() / ((y_true == c) | (predicted == c)).sum()
+        for c in np.union1d(y_true, predicted)
+    ]
+    return np.mean(iou)
+
+
+def pixel_accuracy(y_true, y_pred):
+    return (y_true[:, 0] == y_pred.argmax(axis=-1)).mean()
+
+
+def test_mean_iou(check_metric, pixels):
+    check_metric(lambda averaging: MeanIoU(13, averaging), *pixels, mean_iou)
+
+
+def test_pixel_accuracy(check_metric, pixels):
+    check_metric(PixelAccuracy, *pixels, pixel_accuracy)
+
+
+def test_golden(golden, pixels, run):
+    label, logits, valid = pixels
+    assert run(MeanIoU(13), label, logits, valid) == pytest.approx(golden["miou"], abs=1e-6)
+    accuracy = run(PixelAccuracy(), label, logits, valid)
+    assert accuracy == pytest.approx(golden["pixel_accuracy"], abs=1e-6)
+
+
+def test_evaluate(golden, pixels, evaluate):
+    label, logits, valid = pixels
+    metrics = [MeanIoU(13), PixelAccuracy()]
+    logs = evaluate(metrics, label, logits, valid.astype("float32"))
+    assert logs["mean_iou"] == pytest.approx(golden["miou"], abs=1e-6)
+    assert logs["pixel_accuracy"] == pytest.approx(golden["pixel_accuracy"], abs=1e-6)
+
+
+def test_absent_class_is_left_out_and_confused_class_is_not():
+    logits = np.eye(4, dtype="float32")[[[[0, 0, 1]]]]
+    metric = MeanIoU(4)
+    metric.update_state(np.array([[[0, 0, 2]]]), logits)
+    # Class 0 is right, 1 was predicted wrongly, 2 was missed, 3 does not occur.
+    assert float(metric.result()) == pytest.approx(1 / 3)
+
+
+def test_unknown_labels_are_left_out_of_mean_iou_without_weights():
+    logits = np.eye(2, dtype="float32")[[[[0, 1, 0, 1]]]]
+    metric = MeanIoU(2)
+    metric.update_state(np.array([[[0, 1, -1, 255]]]), logits)
+    assert float(metric.result()) == 1
+
+
+def test_wrong_numbers_of_classes():
+    with pytest.raises(ValueError, match="Received: num_classes=0"):
+        MeanIoU(0)
+    with pytest.raises(ValueError, match="Received: 3 channels, num_classes=2"):
+        MeanIoU(2).update_state(np.zeros((1, 1, 1), "int32"), np.zeros((1, 1, 1, 3), "float32"))
