@@ -44,8 +44,6 @@ class AbsoluteError(PixelMean):
     Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, eq. 3, averaged.
     """
 
-    _direction = "down"
-
     def __init__(self, averaging="pixel", name="abs_error"):
         super().__init__(averaging, name)
 
@@ -74,8 +72,6 @@ class RelativeError(PixelMean):
     Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, eq. 5, averaged.
     """
 
-    _direction = "down"
-
     def __init__(self, averaging="pixel", name="rel_error"):
         super().__init__(averaging, name)
 
@@ -103,8 +99,6 @@ class RootMeanSquaredError(PixelMean):
 
     Reference: Eigen et al., Depth Map Prediction from a Single Image, 2014, section 4.3.
     """
-
-    _direction = "down"
 
     def __init__(self, averaging="pixel", name="rmse"):
         super().__init__(averaging, name)
@@ -146,8 +140,6 @@ class WithinRatio(PixelMean):
 
     Reference: Eigen et al., Depth Map Prediction from a Single Image, 2014, section 4.3.
     """
-
-    _direction = "up"
 
     def __init__(self, threshold=1.25, averaging="pixel", name=None):
         if not threshold > 1:

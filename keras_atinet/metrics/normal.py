@@ -61,8 +61,6 @@ class MeanAngularError(PixelMean):
     Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, eq. 6.
     """
 
-    _direction = "down"
-
     def __init__(self, averaging="pixel", name="mean_angle"):
         super().__init__(averaging, name)
 
@@ -118,8 +116,6 @@ class MedianAngularError(PixelMetric):
 
     Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, section IV.
     """
-
-    _direction = "down"
 
     def __init__(self, averaging="pixel", name="median_angle"):
         super().__init__(averaging, name, statistics_shape=(NUM_BINS,))
@@ -177,8 +173,6 @@ class WithinAngle(PixelMean):
 
     Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, section IV.
     """
-
-    _direction = "up"
 
     def __init__(self, threshold, averaging="pixel", name=None):
         if not 0 < threshold <= 180:

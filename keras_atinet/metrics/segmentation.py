@@ -45,8 +45,6 @@ class MeanIoU(PixelMetric):
     Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, eq. 7.
     """
 
-    _direction = "up"
-
     def __init__(self, num_classes, averaging="pixel", name="mean_iou"):
         if num_classes < 1:
             raise ValueError(
@@ -118,8 +116,6 @@ class PixelAccuracy(PixelMean):
 
     Reference: Long et al., Fully Convolutional Networks, 2015, section 5.
     """
-
-    _direction = "up"
 
     def __init__(self, averaging="pixel", name="pixel_accuracy"):
         super().__init__(averaging, name)

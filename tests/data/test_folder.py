@@ -180,12 +180,13 @@ def test_wrong_files_are_named(root, folder, array, message):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
-@pytest.mark.parametrize("length", [0, 300])
-def test_damaged_files_are_named(tmp_path, suffix, length):
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9])
+def test_damaged_files_are_named(tmp_path, suffix, share):
     path = tmp_path / "image" / f"a.{suffix}"
     save(path, np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8"))
-    path.write_bytes(path.read_bytes()[:length])
-    message = "zero bytes" if length == 0 else "cut short"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    message = "zero bytes" if share == 0 else "cut short"
     with pytest.raises(ValueError, match=rf"{message}.*a\.{suffix}"):
         Folder(tmp_path, split=None)[0]
 
@@ -213,7 +214,7 @@ def test_nyuv2():
     samples = [train[index] for index in range(0, 795, 80)]
     labels = np.stack([sample["segmentation"] for sample in samples])
     assert labels.min() == -1 and labels.max() == 12
-    assert 0.05 < (labels == -1).mean() < 0.3
+    assert 0.05 < (labels == -1).mean() < 0.25
     for sample in samples:
         assert sample["depth"].min() > 0.3 and sample["depth"].max() < 11
         length = np.linalg.norm(sample["normal"], axis=-1)

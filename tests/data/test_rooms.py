@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import Rooms
+from keras_atinet.data.room_layout import furnish, place_camera
 
 
 def unproject(rooms, depth):
@@ -61,6 +62,23 @@ def test_floor_lies_below_and_ceiling_above():
             # The camera's height above the floor, the same at all its pixels.
             np.testing.assert_allclose(-height, -height[0], atol=1e-3)
             assert 1.1 < abs(height[0]) < 1.8
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_furniture_stands_apart_and_away_from_the_camera(seed):
+    rng = np.random.default_rng(seed)
+    room = furnish(rng)
+    position, axes = place_camera(rng, room)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(3), atol=1e-12)
+    assert np.linalg.det(axes) == pytest.approx(1)
+    assert (position > 0).all() and (position < room.size).all()
+    footprints = np.array(room.footprints)
+    low, high = footprints[:, :2], footprints[:, 2:]
+    assert (low > -1e-6).all() and (high < room.size[:2] + 1e-6).all()
+    overlap = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    np.fill_diagonal(overlap[..., 0], -1)
+    assert (overlap.min(axis=-1) < 1e-6).all()
+    assert (np.maximum(low - position[:2], position[:2] - high).max(axis=1) > 0.1).all()
 
 
 def test_all_classes_occur():
