@@ -102,9 +102,9 @@ class MultiTaskModel(TrainStep, keras.Model):
             weight = weights[task.name]
             loss = self._task_losses[task.name](y[task.name], y_pred[task.name], weight)
             loss = ops.cast(loss, "float32")
-            # A batch without valid pixels does not count in the mean over batches.
-            images = ops.shape(weight)[0] * ops.cast(ops.any(weight > 0), "float32")
-            tracker.update_state(loss, sample_weight=images)
+            # In the mean over batches, images without valid pixels do not count.
+            images = ops.cast(ops.any(weight > 0, axis=(1, 2)), "float32")
+            tracker.update_state(loss, sample_weight=ops.sum(images))
             losses.append(loss)
         return ops.stack(losses)
 
