@@ -78,6 +78,8 @@ class MultiTaskModel(TrainStep, keras.Model):
         self.balancer = get_balancer(balancer)
         if not self.balancer.built:
             self.balancer.build((len(names),))
+        # Variables made inside a traced step would cost TensorFlow a second trace of it.
+        self.optimizer.build(self.trainable_variables)
         self._task_losses = losses
         self._compile_arguments = {
             "optimizer": optimizer,
@@ -203,7 +205,6 @@ class MultiTaskModel(TrainStep, keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
 
 def standardize_arguments(tasks, input_shape, filters, model):

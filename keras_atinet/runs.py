@@ -1,0 +1,313 @@
+"""Runs: settings, the model and data that they describe, and the folder that training writes."""
+
+import csv
+import inspect
+import json
+import math
+import pathlib
+import platform
+import signal
+import threading
+import zipfile
+
+import keras
+import numpy as np
+
+from keras_atinet import models
+from keras_atinet.data import Folder, Rooms, Source, pipeline
+from keras_atinet.tasks import TASKS
+from keras_atinet.training import PhaseSwitch
+from keras_atinet.version import __version__
+
+DEFAULT = {
+    "data": "rooms",
+    "splits": ["train", "test"],
+    "model": "atinet",
+    "tasks": None,
+    "image_size": [64, 96],
+    "filters": [16, 32, 64, 64, 64],
+    "epochs": 12,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "balancer": "dwa",
+    "switch_at": 0.5,
+    "augment": True,
+    "deep_split": False,
+    "dtype": "float32",
+    "seed": 0,
+    "num_samples": 400,
+}
+PAPER = {
+    **DEFAULT,
+    "image_size": [288, 384],
+    "filters": [64, 128, 256, 512, 512],
+    "epochs": 200,
+    "batch_size": 2,
+    "learning_rate": 1e-4,
+    "augment": False,
+    "deep_split": True,
+}
+RECIPES = {"default": DEFAULT, "paper": PAPER}
+MODELS = {
+    "atinet": models.ATINet,
+    "mtan": models.MTAN,
+    "padnet": models.PADNet,
+    "split": models.Split,
+    "single": models.SingleTask,
+}
+_TEST_SHARE = 0.25  # held-out rooms for each training room
+_CACHE_BYTES = 2**31
+_PIXEL_BYTES = 14  # of a cached sample: image, classes, depth, normals
+
+
+class Run:
+    """The files of one training run.
+
+    `config.json` (settings, versions, command), `history.csv` (a row for each epoch), `best.keras`
+    (lowest loss on the held-out split), `last.keras`, `predictions.png`; and `backup/`, the state
+    to resume from, while the run is not finished.
+
+    Arguments:
+        path: str or path of the folder.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.json"
+        self.history = self.path / "history.csv"
+        self.best = self.path / "best.keras"
+        self.last = self.path / "last.keras"
+        self.predictions = self.path / "predictions.png"
+        self.backup = self.path / "backup"
+
+    def create(self, settings, command):
+        self.path.mkdir(parents=True, exist_ok=True)
+        config = {"settings": settings, "versions": versions(), "command": command}
+        self.config.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+    def read_config(self):
+        """What `create` wrote.
+
+        Raises:
+            FileNotFoundError: if the folder is not a run.
+        """
+        if not self.config.is_file():
+            raise FileNotFoundError(
+                "A run folder holds the file config.json, which `keras-atinet train` writes. "
+                f"Received: '{self.path}', which does not."
+            )
+        return json.loads(self.config.read_text(encoding="utf-8"))
+
+    def rows(self):
+        """The rows of the history, dicts of str."""
+        if not self.history.is_file():
+            return []
+        with self.history.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def next_epoch(self):
+        """The epoch (from 0) that training would go on with."""
+        metadata = self.backup / "training_metadata.json"
+        if metadata.is_file():
+            return json.loads(metadata.read_text(encoding="utf-8"))["epoch"]
+        return len(self.rows()) if self.is_finished() else 0
+
+    def is_finished(self):
+        """Whether all epochs are done. The backup goes when `fit` returns."""
+        epochs = self.read_config()["settings"]["epochs"]
+        return len(self.rows()) == epochs and not self.backup.exists()
+
+    def forget_after(self, epoch):
+        """Drops what the history says of `epoch` and later ones, which will be trained again."""
+        rows = self.rows()
+        kept = [row for row in rows if int(row["epoch"]) < epoch]
+        if len(kept) == len(rows):
+            return
+        with self.history.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(kept)
+
+    def best_loss(self):
+        """The held-out loss of `best.keras`, or None if there is no such file yet."""
+        losses = [float(row["val_loss"]) for row in self.rows()]
+        # A process that was killed while it wrote leaves a file that is no archive.
+        return min(losses, default=None) if zipfile.is_zipfile(self.best) else None
+
+
+class Interruption(keras.callbacks.Callback):
+    """Lets Ctrl-C take effect between two batches, so that no file is left half written.
+
+    A second Ctrl-C takes effect at once. Use as a context manager around `fit`.
+    """
+
+    def __enter__(self):
+        self._requested = False
+        self._is_main = threading.current_thread() is threading.main_thread()
+        if self._is_main:
+            self._previous = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *exception):
+        if self._is_main:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _on_signal(self, number, frame):
+        if self._requested:
+            raise KeyboardInterrupt
+        self._requested = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._requested:
+            raise KeyboardInterrupt
+
+    def on_test_batch_end(self, batch, logs=None):
+        if self._requested:
+            raise KeyboardInterrupt
+
+
+class Subset(Source):
+    """At most `size` samples of a source, evenly spaced."""
+
+    def __init__(self, source, size):
+        self.source = source
+        self.split, self.image_size, self.tasks = source.split, source.image_size, source.tasks
+        count = min(size, len(source))
+        self._indices = np.linspace(0, len(source) - 1, count).round().astype(int)
+
+    def __len__(self):
+        return len(self._indices)
+
+    def __getitem__(self, index):
+        return self.source[self._indices[self._position(index)]]
+
+
+def versions():
+    """Versions of the package, Keras, the backend and Python."""
+    return {
+        "keras_atinet": __version__,
+        "keras": keras.version(),
+        "backend": keras.backend.backend(),
+        "python": platform.python_version(),
+    }
+
+
+def get_source(settings, split):
+    """The data of one split."""
+    if settings["data"] == "rooms":
+        num_samples = settings["num_samples"]
+        if split != settings["splits"][0]:
+            num_samples = math.ceil(_TEST_SHARE * num_samples)
+        return Rooms(num_samples, settings["image_size"], split)
+    return Folder(settings["data"], split, settings["tasks"])
+
+
+def get_tasks(source, names=None, single=False):
+    """`Task` objects for what a source offers.
+
+    Arguments:
+        source: a `Source`.
+        names: task keys, or None for all.
+        single: bool, take only the first where `names` is None.
+
+    Raises:
+        ValueError: if the source lacks a task, or there is no `Task` for it.
+    """
+    if names is None:
+        names = list(source.tasks)[: 1 if single else None]
+    tasks = []
+    for name in names:
+        kind = next((kind for key, kind in TASKS.items() if name.startswith(key)), None)
+        if name not in source.tasks or kind is None:
+            raise ValueError(
+                f"The data offers the tasks {sorted(source.tasks)}. Received: {name!r}. "
+                "Choose some of them."
+            )
+        tasks.append(kind(name=name, **source.tasks[name]))
+    return tasks
+
+
+def get_batches(source, tasks, image_size, batch_size, **kwargs):
+    """`data.pipeline`, kept in memory where it is small."""
+    needed = len(source) * math.prod(image_size) * _PIXEL_BYTES
+    return pipeline(
+        source, image_size, batch_size, tasks=tasks, cache=needed <= _CACHE_BYTES, **kwargs
+    )
+
+
+def get_model(settings, tasks):
+    """The compiled model."""
+    kind = MODELS[settings["model"]]
+    options = {"deep": settings["deep_split"]} if kind is models.Split else {}
+    model = kind(
+        tasks=tasks,
+        input_shape=(*settings["image_size"], 3),
+        filters=settings["filters"],
+        dtype=settings["dtype"],
+        **options,
+    )
+    model.compile(keras.optimizers.Adam(settings["learning_rate"]), settings["balancer"])
+    return model
+
+
+def get_callbacks(run, settings, model):
+    """Keras's callbacks for a run, in the order in which they must be called."""
+    rate, epochs = settings["learning_rate"], settings["epochs"]
+    # Two states outlast a kill in the middle of writing one; older versions of Keras keep one.
+    parameters = inspect.signature(keras.callbacks.BackupAndRestore).parameters
+    twice = {"double_checkpoint": True} if "double_checkpoint" in parameters else {}
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(lambda e, _: rate if e < epochs / 2 else rate / 2),
+        keras.callbacks.ModelCheckpoint(
+            run.best, save_best_only=True, mode="min", initial_value_threshold=run.best_loss()
+        ),
+        keras.callbacks.ModelCheckpoint(run.last),
+        keras.callbacks.CSVLogger(run.history, append=True),
+        keras.callbacks.BackupAndRestore(str(run.backup), **twice),
+    ]
+    if hasattr(model, "distillation_active"):
+        callbacks.insert(0, PhaseSwitch(at=settings["switch_at"], seed=settings["seed"]))
+    return callbacks
+
+
+def train(run, settings, command, verbose=1, report=print):
+    """Trains a new run, or goes on with one that has a backup.
+
+    Arguments:
+        run: `Run`.
+        settings: dict with the keys of `DEFAULT`.
+        command: str for `config.json`.
+        verbose: 0, 1 or 2, as for `fit`.
+        report: function that takes a line of text before training begins.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
+    """
+    keras.utils.set_random_seed(settings["seed"])
+    sources = [get_source(settings, split) for split in settings["splits"]]
+    tasks = get_tasks(sources[0], settings["tasks"], single=settings["model"] == "single")
+    model = get_model(settings, tasks)
+    first = run.next_epoch() if run.config.exists() else 0
+    run.forget_after(first)
+    sizes = settings["image_size"], settings["batch_size"]
+    # Another seed than the first epochs had: a resumed run meets the samples in a new order.
+    order = {"shuffle": True, "augment": settings["augment"], "seed": settings["seed"] + first}
+    batches = get_batches(sources[0], tasks, *sizes, **order)
+    held_out = get_batches(sources[1], tasks, *sizes)
+    callbacks = get_callbacks(run, settings, model)
+    if not run.config.exists():
+        run.create(settings, command)
+    report(
+        f"{type(model).__name__} for {', '.join(task.name for task in tasks)}: "
+        f"{model.count_params():,} parameters, {keras.backend.backend()}. "
+        f"{len(sources[0])} training and {len(sources[1])} held-out images. Writing to {run.path}."
+    )
+    with Interruption() as interruption:
+        model.fit(
+            batches,
+            validation_data=held_out,
+            epochs=settings["epochs"],
+            verbose=verbose,
+            callbacks=[*callbacks, interruption],
+            shuffle=False,  # the batches are shuffled already
+        )
