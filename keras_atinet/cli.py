@@ -1,23 +1,17 @@
-"""The command line: train, evaluate, predict, info."""
+"""The command line: `keras-atinet train`, `evaluate`, `predict`, `info`."""
 
 import argparse
-import importlib.metadata
-import json
 import os
 import pathlib
-import shlex
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from keras_atinet import MultiTaskModel, evaluation, runs, visualization
+from keras_atinet import commands, runs
 from keras_atinet.balancing import BALANCERS
-from keras_atinet.data import resize
 
-_BASELINE_SAMPLES = 200
-_PICTURE_SAMPLES = 4
 _USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError)
 
 
@@ -39,7 +33,8 @@ def main(argv=None):
         print("keras-atinet: interrupted", file=sys.stderr)
         return 130
     except _USER_ERRORS as error:
-        if arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1" or not _is_ours(error):
+        debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
+        if debug or not _is_check(error):
             raise
         print(f"keras-atinet: error: {error}", file=sys.stderr)
         return 2
@@ -47,19 +42,18 @@ def main(argv=None):
 
 def _use_backend(arguments, argv):
     # Keras fixes its backend when it is imported, so another one needs a new process.
-    backend = getattr(arguments, "backend", None)
+    backend = arguments.backend
     if backend is None and getattr(arguments, "resume", None):
         backend = runs.Run(arguments.resume).read_config()["versions"]["backend"]
     if backend in (None, keras.backend.backend()):
         return
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    command = [sys.executable, "-m", "keras_atinet", *argv]
     sys.stdout.flush()
-    os.execve(sys.executable, command, environment)
+    command = [sys.executable, "-m", "keras_atinet", *argv]
+    os.execve(sys.executable, command, {**os.environ, "KERAS_BACKEND": backend})
 
 
-def _is_ours(error):
-    # Raised by a check of this package; anything else is a bug and shows its traceback.
+def _is_check(error):
+    # Whether this package raised the error itself. Anything else deserves its traceback.
     traceback = error.__traceback__
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
@@ -67,176 +61,150 @@ def _is_ours(error):
     return package in pathlib.Path(traceback.tb_frame.f_code.co_filename).parents
 
 
-def _train(arguments, argv):
-    explicit = {key: value for key, value in vars(arguments).items() if key in runs.DEFAULT}
-    if arguments.resume:
-        if explicit or "recipe" in arguments or arguments.out:
-            raise ValueError(
-                "`--resume` takes all settings from the run. "
-                f"Received also: {sorted(explicit)}. Leave them out, or start a new run."
-            )
-        run = runs.Run(arguments.resume)
-        settings = run.read_config()["settings"]
-    else:
-        settings = {**runs.RECIPES[getattr(arguments, "recipe", "default")], **explicit}
-        if settings["data"] != "rooms":
-            settings["data"] = str(pathlib.Path(settings["data"]).resolve())
-        run = runs.Run(arguments.out or _new_folder(settings))
-        _check_empty(run.path)
-    if arguments.resume and run.is_finished():
-        print(f"The run {run.path} is finished: {settings['epochs']} epochs.")
-    else:
-        command = shlex.join(["keras-atinet", *argv])
-        try:
-            runs.train(run, settings, command, _verbose(arguments))
-        except KeyboardInterrupt:
-            print(f"\nStopped. Go on with: keras-atinet train --resume {shlex.quote(str(run.path))}")
-            if run.best.is_file():
-                _draw(run, keras.saving.load_model(run.best), settings)
-            return 130
-    _report(run, settings)
-    return 0
-
-
-def _new_folder(settings):
-    stem = f"{settings['model']}-{pathlib.Path(settings['data']).name}"
-    number = 1
-    while (path := pathlib.Path("runs") / f"{stem}-{number}").exists():
-        number += 1
-    return path
-
-
-def _check_empty(path):
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(
-            f"`--out` must be a new or an empty folder. Received: '{path}'. "
-            f"Choose another, or go on with it: --resume {path}"
-        )
-
-
-def _verbose(arguments):
-    if arguments.verbose is None:
-        return 1 if sys.stdout.isatty() else 2
-    return arguments.verbose
-
-
-def _report(run, settings):
-    model = keras.saving.load_model(run.best)
-    sizes = settings["image_size"], settings["batch_size"]
-    train, test = (runs.get_source(settings, split) for split in settings["splits"])
-    held_out = runs.get_batches(test, model.tasks, *sizes)
-    results = evaluation.evaluate(model, held_out)
-    baseline = _baseline(model.tasks, train, held_out, sizes)
-    print(f"\nOn the {len(test)} held-out images, best.keras and the best constant prediction:")
-    print(evaluation.table(results, baseline))
-    _draw(run, model, settings)
-    for path in (run.best, run.last, run.history, run.predictions, run.config):
-        if path.exists():
-            print(path)
-
-
-def _baseline(tasks, train, held_out, sizes):
-    subset = runs.Subset(train, _BASELINE_SAMPLES)
-    constants = evaluation.best_constants(tasks, runs.get_batches(subset, tasks, *sizes))
-    return evaluation.evaluate_constants(tasks, constants, held_out)
-
-
-def _draw(run, model, settings):
-    source = runs.Subset(runs.get_source(settings, settings["splits"][1]), _PICTURE_SAMPLES)
-    batches = runs.get_batches(source, model.tasks, settings["image_size"], len(source))
-    images, targets = next(batches.as_numpy_iterator())
-    predictions = model.predict(images, verbose=0)
-    try:
-        figure = visualization.prediction_grid(images, targets, predictions, model.tasks)
-    except ImportError as error:
-        print(f"No picture: {error}", file=sys.stderr)
-        return
-    figure.savefig(run.predictions)
-
-
 def _parser():
     parser = argparse.ArgumentParser(
         prog="keras-atinet",
         description="Multi-task dense prediction: train, evaluate and use ATI-Net and its peers.",
+        epilog="`keras-atinet COMMAND --help` has the options of a command.",
     )
-    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_train(commands)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(subparsers)
+    _add_evaluate(subparsers)
+    _add_predict(subparsers)
+    _add_info(subparsers)
     return parser
 
 
-def _command(commands, name, function, text):
-    parser = commands.add_parser(
-        name,
-        help=text,
-        description=text,
-        argument_default=argparse.SUPPRESS,
+def _add_train(subparsers):
+    parser = _add_command(
+        subparsers,
+        "train",
+        commands.train,
+        "Train a network into a run folder; without options a small ATI-Net on made-up rooms.",
     )
-    parser.set_defaults(command=function)
-    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
-    parser.add_argument(
-        "--backend", choices=("tensorflow", "jax", "torch"), help="(default: Keras's own choice)"
-    )
-    return parser
-
-
-def _add_train(commands):
-    parser = _command(commands, "train", _train, "Train a network; without options, a small one.")
     default, paper = runs.DEFAULT, runs.PAPER
 
-    def add(option, help, **kwargs):
+    def add(option, text, **kwargs):
         key = option.lstrip("-").replace("-", "_")
-        values = [_shown(default[key])]
+        values = _shown(default[key])
         if paper[key] != default[key]:
-            values.append(f"{_shown(paper[key])} in the paper's recipe")
-        parser.add_argument(option, help=f"{help} (default: {'; '.join(values)})", **kwargs)
+            values += f"; recipe paper: {_shown(paper[key])}"
+        # An option that is not given leaves its key to the recipe.
+        parser.add_argument(
+            option, help=f"{text} (default: {values})", default=argparse.SUPPRESS, **kwargs
+        )
 
-    add("--data", "'rooms' (made up on the fly) or a folder of images and targets")
-    add("--splits", "subfolders to learn from and to hold out", nargs=2)
-    add("--model", "the network", choices=runs.MODELS)
+    add("--data", "'rooms', made up on the fly, or a folder of images and targets", metavar="DIR")
+    add("--splits", "subfolders to learn from and to hold out", nargs=2, metavar=("TRAIN", "TEST"))
+    add("--model", "the network", choices=list(runs.MODELS))
     add("--tasks", "what to predict, e.g. depth normal", nargs="+", metavar="TASK")
-    add("--image-size", "pixels", nargs=2, type=_positive, metavar=("H", "W"))
-    add("--filters", "width of each of the five levels", nargs=5, type=_positive, metavar="N")
-    add("--epochs", "passes over the training images", type=_positive, metavar="N")
-    add("--batch-size", "images in a batch", type=_positive, metavar="N")
-    add("--learning-rate", "Adam's, halved halfway", type=float, metavar="X")
-    add("--balancer", "how tasks are weighed", choices=sorted(BALANCERS))
-    add("--switch-at", "share of the epochs before ATI-Net's second phase", type=float, metavar="X")
+    add("--image-size", "pixels, divisible by 32", nargs=2, type=_count, metavar=("H", "W"))
+    add("--filters", "width of each of the five levels", nargs=5, type=_count, metavar="N")
+    add("--epochs", "passes over the training images", type=_count, metavar="N")
+    add("--batch-size", "images in a batch", type=_count, metavar="N")
+    add("--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
+    add("--balancer", "how the tasks are weighed", choices=list(BALANCERS))
+    add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
     add("--dtype", "precision", choices=("float32", "mixed_bfloat16", "mixed_float16"))
-    add("--seed", "of weights and of the order of images", type=int, metavar="N")
-    add("--num-samples", "training rooms; a quarter more held out", type=_positive, metavar="N")
+    add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
+    add("--num-samples", "rooms to learn from, plus a quarter held out", type=_count, metavar="N")
     parser.add_argument(
-        "--recipe", choices=runs.RECIPES, help="where the defaults come from (default: default)"
+        "--recipe",
+        choices=list(runs.RECIPES),
+        help="where the defaults come from; paper also makes Split deep (default: default)",
     )
     parser.add_argument(
-        "--out", default=None, help="run folder, new or empty (default: runs/MODEL-DATA-NUMBER)"
+        "--out",
+        metavar="DIR",
+        help="run folder, new or empty (default: runs/MODEL-DATA-NUMBER)",
     )
     parser.add_argument(
-        "--resume", metavar="RUN", default=None, help="go on with an interrupted run, nothing else"
+        "--resume", metavar="RUN", help="go on with an interrupted run; takes no other settings"
     )
-    _add_verbose(parser)
+    _add_verbose(parser, "a line per epoch (default: 1 in a terminal, else 2)")
 
 
-def _add_verbose(parser):
+def _add_evaluate(subparsers):
+    parser = _add_command(
+        subparsers, "evaluate", commands.evaluate, "Print losses and metrics of a model."
+    )
+    _add_model(parser)
+    parser.add_argument("--data", metavar="DIR", help="'rooms' or a folder (default: the run's)")
+    parser.add_argument("--split", help="part of the data (default: the run's held-out one, test)")
     parser.add_argument(
-        "--verbose",
-        type=int,
-        choices=(0, 1, 2),
-        default=None,
-        help="nothing, progress bars, or a line per epoch (default: 1 in a terminal, else 2)",
+        "--batch-size", type=_count, metavar="N", help="images in a batch (default: the run's, 8)"
+    )
+    parser.add_argument(
+        "--averaging",
+        choices=("pixel", "batch"),
+        help="metrics of all pixels, or the mean of those of the batches (default: the model's)",
+    )
+    parser.add_argument(
+        "--baseline", action="store_true", help="print the best constant prediction as well"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the numbers to a file as well")
+    _add_verbose(parser, "one line (default: 0)")
+
+
+def _add_predict(subparsers):
+    parser = _add_command(
+        subparsers,
+        "predict",
+        commands.predict,
+        "Predict image files: a picture for each task, and NAME.npz with the arrays at the "
+        "network's size (class numbers, metres, unit vectors).",
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture of any size and format")
+    _add_model(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+
+
+def _add_info(subparsers):
+    parser = _add_command(
+        subparsers, "info", commands.info, "Print versions, devices, and the facts of a model."
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="a .keras file or a run folder")
+
+
+def _add_command(subparsers, name, function, text):
+    parser = subparsers.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=function)
+    parser.add_argument(
+        "--backend",
+        choices=("tensorflow", "jax", "torch"),
+        help="(default: that of the resumed run, or Keras's own: KERAS_BACKEND or keras.json)",
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of errors; or KERAS_ATINET_DEBUG=1"
+    )
+    return parser
+
+
+def _add_model(parser):
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="FILE",
+        help="a .keras file, or a run folder for its best model",
+    )
+
+
+def _add_verbose(parser, text):
+    parser.add_argument(
+        "--verbose", type=int, choices=(0, 1, 2), help=f"nothing, progress bars, or {text}"
     )
 
 
 def _shown(value):
     if isinstance(value, list):
         return " ".join(map(str, value))
-    if value is None or isinstance(value, bool):
-        return {None: "all", True: "yes", False: "no"}[value]
-    return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "all; the first for single" if value is None else str(value)
 
 
-def _positive(text):
+def _count(text):
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")

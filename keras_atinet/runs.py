@@ -19,8 +19,9 @@ from keras_atinet.tasks import TASKS
 from keras_atinet.training import PhaseSwitch
 from keras_atinet.version import __version__
 
+ROOMS = "rooms"
 DEFAULT = {
-    "data": "rooms",
+    "data": ROOMS,
     "splits": ["train", "test"],
     "model": "atinet",
     "tasks": None,
@@ -194,7 +195,7 @@ def versions():
 
 def get_source(settings, split):
     """The data of one split."""
-    if settings["data"] == "rooms":
+    if settings["data"] == ROOMS:
         num_samples = settings["num_samples"]
         if split != settings["splits"][0]:
             num_samples = math.ceil(_TEST_SHARE * num_samples)
@@ -250,6 +251,11 @@ def get_model(settings, tasks):
     return model
 
 
+def count_parameters(model):
+    """The number of trainable parameters."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+
 def get_callbacks(run, settings, model):
     """Keras's callbacks for a run, in the order in which they must be called."""
     rate, epochs = settings["learning_rate"], settings["epochs"]
@@ -299,7 +305,7 @@ def train(run, settings, command, verbose=1, report=print):
         run.create(settings, command)
     report(
         f"{type(model).__name__} for {', '.join(task.name for task in tasks)}: "
-        f"{model.count_params():,} parameters, {keras.backend.backend()}. "
+        f"{count_parameters(model):,} parameters, {keras.backend.backend()}. "
         f"{len(sources[0])} training and {len(sources[1])} held-out images. Writing to {run.path}."
     )
     with Interruption() as interruption:

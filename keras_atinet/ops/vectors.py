@@ -1,3 +1,4 @@
+import keras
 from keras import ops
 
 
@@ -12,5 +13,7 @@ def unit_vector(inputs):
     Returns:
         Tensor of the same shape and dtype.
     """
-    squared_length = ops.sum(ops.square(inputs), axis=-1, keepdims=True)
-    return inputs * ops.rsqrt(ops.maximum(squared_length, 1e-12))
+    # Half precision holds neither 1e-12 nor the square of 1000.
+    values = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+    squared_length = ops.sum(ops.square(values), axis=-1, keepdims=True)
+    return ops.cast(values * ops.rsqrt(ops.maximum(squared_length, 1e-12)), inputs.dtype)

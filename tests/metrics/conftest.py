@@ -1,19 +1,7 @@
-import json
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-
-
-@pytest.fixture(scope="session")
-def golden():
-    """Expected values, with the arrays that they were computed from under "arrays"."""
-    with np.load(GOLDEN / "metrics.npz") as arrays:
-        return {**json.loads((GOLDEN / "metrics.json").read_text()), "arrays": dict(arrays)}
 
 
 def run(metric, y_true, y_pred, weights=None, batches=((0, 2), (2, 4))):

@@ -1,0 +1,40 @@
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Expected values, with the arrays that they were computed from under "arrays"."""
+    with np.load(GOLDEN / "metrics.npz") as arrays:
+        return {**json.loads((GOLDEN / "metrics.json").read_text()), "arrays": dict(arrays)}
+
+
+def gradient(function, array):
+    """Gradient of a function from a tensor to a scalar tensor, as an array."""
+    x = keras.ops.convert_to_tensor(array)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        return tape.gradient(y, x).numpy()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return np.asarray(jax.grad(function)(x))
+    import torch
+
+    x = x.detach().clone().requires_grad_()
+    return torch.autograd.grad(function(x), x)[0].cpu().numpy()
+
+
+@pytest.fixture(name="gradient", scope="session")
+def _gradient():
+    return gradient

@@ -1,0 +1,152 @@
+"""What every network owes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_atinet
+
+FILTERS = (4, 6, 8, 10, 12)
+SHAPE = (32, 64, 3)
+NETWORKS = [
+    keras_atinet.ATINet,
+    keras_atinet.MTAN,
+    keras_atinet.PADNet,
+    keras_atinet.Split,
+    keras_atinet.SingleTask,
+]
+
+
+def images(batch=2):
+    return np.random.default_rng(0).random((batch, *SHAPE), dtype="float32")
+
+
+def predictions(model, batch=2):
+    return {
+        name: keras.ops.convert_to_numpy(value)
+        for name, value in model(images(batch), training=False).items()
+    }
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_network(network, tmp_path):
+    tasks = "depth" if network is keras_atinet.SingleTask else {"segmentation": 5, "normal": 3}
+    model = network(tasks=tasks, input_shape=SHAPE, filters=FILTERS)
+    outputs = predictions(model)
+    assert list(outputs) == [task.name for task in model.tasks]
+    for task in model.tasks:
+        assert outputs[task.name].shape == (2, 32, 64, task.channels)
+        assert outputs[task.name].dtype == "float32"
+    if "normal" in outputs:
+        np.testing.assert_allclose(np.linalg.norm(outputs["normal"], axis=-1), 1, atol=1e-5)
+    first = predictions(model, batch=1)
+    for name in outputs:
+        np.testing.assert_allclose(first[name][0], outputs[name][0], atol=1e-5)
+
+    copy = network.from_config(json.loads(json.dumps(model.get_config())))
+    assert copy.get_config() == model.get_config()
+    assert [w.shape for w in copy.weights] == [w.shape for w in model.weights]
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded) is network
+    for name, output in predictions(loaded).items():
+        np.testing.assert_array_equal(output, outputs[name])
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_is_saved_and_gives_float32(policy):
+    model = keras_atinet.ATINet(input_shape=SHAPE, filters=FILTERS, dtype=policy)
+    assert model.get_layer("encoder_1_1").compute_dtype == policy.removeprefix("mixed_")
+    copy = keras_atinet.ATINet.from_config(model.get_config())
+    assert copy.dtype_policy.name == policy
+    for output in predictions(copy).values():
+        assert output.dtype == "float32" and np.isfinite(output).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_any_number_of_tasks(count):
+    tasks = [
+        "segmentation",
+        "depth",
+        "normal",
+        keras_atinet.SemanticSegmentation(num_classes=2, name="edge"),
+    ][:count]
+    for network in (keras_atinet.ATINet, keras_atinet.PADNet):
+        model = network(tasks=tasks, input_shape=SHAPE, filters=FILTERS)
+        assert len(model.output) == count
+        channels = [model.output[task.name].shape[-1] for task in model.tasks]
+        assert channels == [13, 1, 3, 2][:count]
+
+
+def test_outputs_depend_on_distillation_in_phase_2_only():
+    keras.utils.set_random_seed(0)
+    model = keras_atinet.ATINet(input_shape=SHAPE, filters=FILTERS)
+    distillation = model.get_layer("distillation")
+    for active in (False, True):
+        model.distillation_active = active
+        assert model.distillation_active is active
+        before = predictions(model)
+        kernel = distillation.deconv_heads[0].blocks[0].conv.kernel
+        kernel.assign(kernel + 1.0)
+        after = predictions(model)
+        changed = [not np.array_equal(before[name], after[name]) for name in before]
+        assert all(changed) if active else not any(changed)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"tasks": "colour"}, "colour"),
+        ({"tasks": ()}, "at least one task"),
+        ({"tasks": ("depth", "depth")}, "each name once"),
+        ({"tasks": {"depth": 2}}, "1 channels"),
+        ({"input_shape": (100, 128, 3)}, r"divisible by 32.*\(128, 128, 3\)"),
+        ({"input_shape": (64, 64)}, "input_shape"),
+        ({"filters": (4, 4, 4)}, "five positive integers"),
+        ({"filters": (4, 4, 4, 4, 0)}, "five positive integers"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        keras_atinet.ATINet(**{"input_shape": SHAPE, "filters": FILTERS, **arguments})
+
+
+def test_single_task_wants_one_task():
+    with pytest.raises(ValueError, match="one task"):
+        keras_atinet.SingleTask(tasks=("depth", "normal"))
+
+
+LOAD_AND_PREDICT = """
+import sys, numpy, keras, keras_atinet
+model = keras.saving.load_model(sys.argv[1])
+outputs = model(numpy.load(sys.argv[2]), training=False)
+assert model.distillation_active and model.compiled
+assert model.balancer.name.startswith("dynamic")
+numpy.savez(sys.argv[3], **{k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()})
+"""
+
+
+def test_a_saved_model_loads_on_the_other_backends(tmp_path):
+    model = keras_atinet.ATINet(input_shape=SHAPE, filters=FILTERS)
+    model.compile(keras.optimizers.Adam(1e-3), balancer="dwa")
+    model.distillation_active = True
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images())
+    expected = predictions(model)
+    modules = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+    for backend in modules.keys() - {keras.backend.backend()}:
+        pytest.importorskip(modules[backend])
+        paths = [str(tmp_path / n) for n in ("model.keras", "images.npy", f"{backend}.npz")]
+        subprocess.run(
+            [sys.executable, "-c", LOAD_AND_PREDICT, *paths],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            check=True,
+        )
+        for name, output in np.load(paths[-1]).items():
+            assert np.abs(output - expected[name]).mean() < 1e-4, (backend, name)
