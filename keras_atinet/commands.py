@@ -137,9 +137,7 @@ def info(arguments, argv):
         "dtype": model.dtype_policy.name,
     }
     if hasattr(model, "distillation_active"):
-        facts["phase"] = (
-            "2, distillation on" if model.distillation_active else "1, distillation off"
-        )
+        facts["phase"] = "2 (distilled)" if model.distillation_active else "1 (not distilled)"
     if model.compiled:
         facts["balancer"] = type(model.balancer).__name__
         facts["optimizer"] = type(model.optimizer).__name__

@@ -42,6 +42,9 @@ class DeconvHead(keras.layers.Layer):
             inputs = block(inputs, training=training)
         return inputs
 
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters[-1])
+
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}
 
@@ -79,6 +82,10 @@ class SelfAttention(keras.layers.Layer):
 
     def call(self, inputs):
         return self.message(inputs) * ops.sigmoid(self.gate(inputs))
+
+    # Left to Keras, a symbolic call on PyTorch promises float32 under mixed precision.
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -125,6 +132,9 @@ class MultiModalDistillation(keras.layers.Layer):
             )
             for target in self.tasks
         ]
+
+    def compute_output_shape(self, features_shape):
+        return features_shape
 
     def get_config(self):
         return {**super().get_config(), "tasks": self.tasks}

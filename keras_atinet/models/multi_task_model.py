@@ -103,7 +103,8 @@ class MultiTaskModel(TrainStep, keras.Model):
         for task, tracker in zip(self.tasks, self._loss_trackers, strict=True):
             weight = weights[task.name]
             loss = self._task_losses[task.name](y[task.name], y_pred[task.name], weight)
-            loss = ops.cast(loss, "float32")
+            # Keras divides losses by the number of replicas, which sum their gradients.
+            loss = ops.cast(loss, "float32") * self.num_replicas
             # In the mean over batches, images without valid pixels do not count.
             images = ops.cast(ops.any(weight > 0, axis=(1, 2)), "float32")
             tracker.update_state(loss, sample_weight=ops.sum(images))
@@ -123,7 +124,8 @@ class MultiTaskModel(TrainStep, keras.Model):
         it means the same in every epoch.
         """
         losses = self.compute_task_losses(y, y_pred, sample_weight)
-        return ops.sum(losses) + sum(ops.sum(loss) for loss in self.losses)
+        added = sum(ops.sum(loss) for loss in self.losses)
+        return (ops.sum(losses) + added) / self.num_replicas
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         y, weights = self._valid_targets(y, y_pred, sample_weight)

@@ -5,6 +5,8 @@ import keras
 class TrainStep:
     """`train_step` of a `MultiTaskModel` on JAX: stateless, from state to state."""
 
+    num_replicas = 1
+
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_values, metrics = state
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

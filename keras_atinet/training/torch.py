@@ -5,6 +5,8 @@ import torch
 class TrainStep:
     """`train_step` of a `MultiTaskModel` on PyTorch."""
 
+    num_replicas = 1
+
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = self.trainable_variables

@@ -20,64 +20,71 @@ def from_windows(windows):
     return x.reshape(batch, 2 * height, 2 * width, channels)
 
 
+@pytest.fixture(scope="module")
 def images():
-    """Each of the 81 windows of three values (all the kinds of ties), laid out in two images."""
+    """Each of the 81 windows of three values, so all the kinds of ties, in two images."""
     windows = np.array(list(itertools.product([-1.0, 0.0, 1.0], repeat=4)), "float32")
     windows = np.concatenate([windows, -windows[:27]]).reshape(2, 3, 6, 3, 4)
     return from_windows(windows)
 
 
 @pytest.fixture(scope="module")
-def pooled_and_argmax():
-    return [ops.convert_to_numpy(y) for y in max_pool_with_argmax(ops.convert_to_tensor(images()))]
+def pooled_and_argmax(apply, images):
+    return apply(max_pool_with_argmax, images)
 
 
-def test_pool_takes_the_first_maximum(pooled_and_argmax):
+@pytest.fixture(scope="module")
+def values(pooled_and_argmax):
+    """A positive number for each window."""
+    shape = pooled_and_argmax[0].shape
+    return np.random.RandomState(0).uniform(0.5, 1.5, shape).astype("float32")
+
+
+def put_back(values, argmax):
+    return from_windows(values[..., None] * (argmax[..., None] == np.arange(4)))
+
+
+def test_pool_takes_the_first_maximum(images, pooled_and_argmax):
     pooled, argmax = pooled_and_argmax
-    windows = to_windows(images())
     assert argmax.dtype == np.uint8 and pooled.dtype == np.float32
-    np.testing.assert_array_equal(argmax, windows.argmax(axis=-1))
-    np.testing.assert_array_equal(pooled, windows.max(axis=-1))
+    np.testing.assert_array_equal(argmax, to_windows(images).argmax(axis=-1))
+    np.testing.assert_array_equal(pooled, to_windows(images).max(axis=-1))
 
 
-def test_unpool(pooled_and_argmax):
+def test_unpool_puts_values_back(apply, pooled_and_argmax, values):
+    _, argmax = pooled_and_argmax
+    unpooled = apply(max_unpool, values, argmax)
+    np.testing.assert_array_equal(unpooled, put_back(values, argmax))
+    # Positive values in zeros pool back to themselves and to their places.
+    for actual, expected in zip(
+        apply(max_pool_with_argmax, unpooled), (values, argmax), strict=True
+    ):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_unpool_of_pool_keeps_the_maxima(apply, images, pooled_and_argmax):
     pooled, argmax = pooled_and_argmax
-    values = np.random.RandomState(0).uniform(0.5, 1.5, pooled.shape).astype("float32")
-    unpooled = max_unpool(ops.convert_to_tensor(values), ops.convert_to_tensor(argmax))
-    expected = from_windows(values[..., None] * (argmax[..., None] == np.arange(4)))
-    np.testing.assert_array_equal(ops.convert_to_numpy(unpooled), expected)
-    # What was unpooled pools back to the same values and places: they are positive.
-    for actual, wanted in zip(max_pool_with_argmax(unpooled), (values, argmax), strict=True):
-        np.testing.assert_array_equal(ops.convert_to_numpy(actual), wanted)
-
-
-def test_unpool_of_pool_keeps_the_maxima(pooled_and_argmax):
-    pooled, argmax = pooled_and_argmax
-    unpooled = ops.convert_to_numpy(
-        max_unpool(ops.convert_to_tensor(pooled), ops.convert_to_tensor(argmax.astype("int32")))
-    )
+    unpooled = apply(max_unpool, pooled, argmax.astype("int32"))
     is_maximum = from_windows(argmax[..., None] == np.arange(4))
-    np.testing.assert_array_equal(unpooled, np.where(is_maximum, images(), 0))
+    np.testing.assert_array_equal(unpooled, np.where(is_maximum, images, 0))
 
 
-def test_gradient_goes_to_the_first_maximum_only(gradient, pooled_and_argmax):
+def test_gradient_goes_to_the_first_maximum_only(gradient, images, pooled_and_argmax, values):
+    weights = ops.convert_to_tensor(values)
+    actual = gradient(lambda x: ops.sum(max_pool_with_argmax(x)[0] * weights), images)
+    np.testing.assert_array_equal(actual, put_back(values, pooled_and_argmax[1]))
+
+
+def test_gradient_of_unpool_comes_from_where_the_value_went(gradient, images, pooled_and_argmax):
     pooled, argmax = pooled_and_argmax
-    values = np.random.RandomState(0).uniform(0.5, 1.5, pooled.shape).astype("float32")
-    actual = gradient(lambda x: ops.sum(max_pool_with_argmax(x)[0] * values), images())
-    expected = from_windows(values[..., None] * (argmax[..., None] == np.arange(4)))
-    np.testing.assert_array_equal(actual, expected)
-
-
-def test_gradient_of_unpool_comes_from_the_place_of_the_maximum(gradient, pooled_and_argmax):
-    pooled, argmax = pooled_and_argmax
-    values = images()
-    actual = gradient(lambda x: ops.sum(max_unpool(x, argmax) * values), pooled)
-    expected = np.take_along_axis(to_windows(values), argmax[..., None].astype("int64"), axis=-1)
-    np.testing.assert_array_equal(actual, expected[..., 0])
+    argmax_tensor, weights = ops.convert_to_tensor(argmax), ops.convert_to_tensor(images)
+    actual = gradient(lambda x: ops.sum(max_unpool(x, argmax_tensor) * weights), pooled)
+    # The image itself is the weight, so each value gets its window's maximum.
+    np.testing.assert_array_equal(actual, pooled)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_dtype_stays(dtype):
-    pooled, argmax = max_pool_with_argmax(ops.cast(ops.convert_to_tensor(images()), dtype))
-    unpooled = max_unpool(pooled, argmax)
-    assert [backend.standardize_dtype(y.dtype) for y in (pooled, unpooled)] == [dtype] * 2
+def test_half_precision_stays(images, dtype):
+    pooled, argmax = max_pool_with_argmax(ops.cast(ops.convert_to_tensor(images), dtype))
+    for y in (pooled, max_unpool(pooled, argmax)):
+        assert backend.standardize_dtype(y.dtype) == dtype

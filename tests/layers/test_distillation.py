@@ -1,0 +1,132 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_atinet.layers import (
+    DeconvHead,
+    MultiModalDistillation,
+    SelfAttention,
+    TaskDistillation,
+)
+
+SHAPE = (2, 4, 6, 3)
+TASKS = ("segmentation", "depth", "normal", "edge")
+
+
+def values(shape=SHAPE, seed=0):
+    return np.random.RandomState(seed).standard_normal(shape).astype("float32")
+
+
+def test_deconv_head(check_layer):
+    check_layer(lambda **kwargs: DeconvHead((4, 3, 2), **kwargs), [values()], [(2, 4, 6, 2)])
+
+
+def test_deconv_head_is_its_blocks_in_a_row(apply, randomize):
+    layer = DeconvHead((4, 2))
+    layer.build(SHAPE)
+    randomize(layer)
+    first, second = layer.blocks
+    assert tuple(first.conv.kernel.shape) == (1, 1, 3, 4)
+    assert tuple(second.conv.kernel.shape) == (1, 1, 4, 2)
+    actual, expected = apply(lambda x: (layer(x), second(first(x))), values())
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+def test_self_attention(check_layer):
+    check_layer(SelfAttention, [values()], [SHAPE])
+
+
+def test_self_attention_equation(apply, randomize):
+    layer = SelfAttention()
+    layer.build(SHAPE)
+    randomize(layer)
+    actual, message, gate = apply(lambda x: (layer(x), layer.message(x), layer.gate(x)), values())
+    np.testing.assert_allclose(actual, message / (1 + np.exp(-gate)), rtol=1e-5, atol=1e-6)
+
+
+def test_multi_modal_distillation(check_layer):
+    check_layer(
+        lambda **kwargs: MultiModalDistillation(TASKS[:3], **kwargs),
+        [values(seed=seed) for seed in range(3)],
+        [SHAPE] * 3,
+        call=lambda layer, *features: layer(list(features)),
+    )
+
+
+@pytest.mark.parametrize("num_tasks", [1, 2, 3, 4])
+def test_multi_modal_distillation_equation(apply, randomize, num_tasks):
+    tasks = TASKS[:num_tasks]
+    layer = MultiModalDistillation(tasks)
+    layer.build([SHAPE] * num_tasks)
+    randomize(layer)
+    assert len(layer.weights) == 4 * num_tasks * (num_tasks - 1)
+
+    def forward(*features):
+        by_task = dict(zip(tasks, features, strict=True))
+        messages = {
+            (target, auxiliary): block(by_task[auxiliary])
+            for (target, auxiliary), block in layer.attention.items()
+        }
+        return layer(list(features)), messages
+
+    features = [values(seed=seed) for seed in range(num_tasks)]
+    actual, messages = apply(forward, *features)
+    assert set(messages) == {(t, a) for t in tasks for a in tasks if t != a}
+    for target, refined, feature in zip(tasks, actual, features, strict=True):
+        expected = feature + sum(m for (t, _), m in messages.items() if t == target)
+        np.testing.assert_allclose(refined, expected, rtol=1e-5, atol=1e-5)
+        if num_tasks == 1:
+            np.testing.assert_array_equal(refined, feature)
+
+
+def make_task_distillation(tasks=TASKS[:2], **kwargs):
+    return TaskDistillation(tasks, (4, 2), **kwargs)
+
+
+def test_task_distillation(check_layer):
+    # The saved file has the switch on: the shared check compares every weight and the outputs.
+    check_layer(make_task_distillation, [values()], [SHAPE])
+
+
+@pytest.mark.parametrize("num_tasks", [1, 3])
+def test_task_distillation_equation(apply, randomize, num_tasks):
+    layer = make_task_distillation(TASKS[:num_tasks])
+    layer.build(SHAPE)
+    randomize(layer)
+    assert [block.filters for block in layer.task_encoders[0].blocks] == [4, 3]
+
+    def forward(x, active):
+        refined = layer.distillation([head(x) for head in layer.deconv_heads])
+        encoded = [
+            encoder(feature) for encoder, feature in zip(layer.task_encoders, refined, strict=True)
+        ]
+        with keras.StatelessScope(state_mapping=[(layer.active, active)]):
+            return layer(x), encoded
+
+    off, encoded = apply(forward, values(), np.array(False))
+    np.testing.assert_array_equal(off, values())
+    on, _ = apply(forward, values(), np.array(True))
+    np.testing.assert_allclose(on, np.mean(encoded, axis=0), rtol=1e-5, atol=1e-5)
+    assert np.abs(on - off).max() > 0.1
+
+
+def test_the_switch_starts_off_and_is_not_trained():
+    layer = make_task_distillation()
+    layer.build(SHAPE)
+    assert not layer.active.trainable and layer.active.dtype == "bool"
+    assert not ops.convert_to_numpy(layer.active)
+    assert all("active" not in weight.path for weight in layer.trainable_weights)
+
+
+def test_switch_weights_survive_a_file_of_weights(tmp_path):
+    def make(active):
+        inputs = keras.Input(batch_shape=SHAPE)
+        model = keras.Sequential([inputs, make_task_distillation(name="distillation")])
+        model.get_layer("distillation").active.assign(active)
+        return model
+
+    on, off = make(True), make(False)
+    on.save_weights(tmp_path / "on.weights.h5")
+    off.load_weights(tmp_path / "on.weights.h5")
+    assert ops.convert_to_numpy(off.get_layer("distillation").active)

@@ -1,0 +1,150 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_atinet import SemanticSegmentation, SurfaceNormals
+from keras_atinet.layers import (
+    AttentionMask,
+    BilinearUpSampling2D,
+    ConvBlock,
+    MaxPooling2DWithArgmax,
+    MaxUnpooling2D,
+    PredictionHead,
+)
+
+SHAPE = (2, 4, 6, 3)
+
+
+def values(shape=SHAPE, seed=0):
+    return np.random.RandomState(seed).standard_normal(shape).astype("float32")
+
+
+def conv2d(x, conv):
+    kernel, bias = map(keras.ops.convert_to_numpy, (conv.kernel, conv.bias))
+    pad, size = kernel.shape[0] // 2, kernel.shape[:2]
+    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, size, axis=(1, 2))
+    return np.einsum("bhwcij,ijco->bhwo", windows, kernel) + bias
+
+
+def batch_norm(x, norm, statistics=None):
+    gamma, beta, mean, variance = map(
+        keras.ops.convert_to_numpy,
+        (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance),
+    )
+    mean, variance = statistics or (mean, variance)
+    return gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def built(layer, randomize, shape=SHAPE):
+    layer.build(shape)
+    return randomize(layer)
+
+
+def test_conv_block(check_layer):
+    check_layer(lambda **kwargs: ConvBlock(5, **kwargs), [values()], [(2, 4, 6, 5)])
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_conv_block_equation(apply, randomize, kernel_size):
+    layer = built(ConvBlock(5, kernel_size), randomize)
+    expected = np.maximum(batch_norm(conv2d(values(), layer.conv), layer.norm), 0)
+    assert (expected == 0).any() and (expected > 0).any()
+    np.testing.assert_allclose(apply(layer, values()), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_conv_block_in_training_uses_and_records_the_statistics_of_the_batch(randomize):
+    layer = built(ConvBlock(5), randomize)
+    before = keras.ops.convert_to_numpy(layer.norm.moving_mean)
+    hidden = conv2d(values(), layer.conv)
+    mean, variance = hidden.mean(axis=(0, 1, 2)), hidden.var(axis=(0, 1, 2))
+    outputs = keras.ops.convert_to_numpy(layer(values(), training=True))
+    expected = np.maximum(batch_norm(hidden, layer.norm, (mean, variance)), 0)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+    after = keras.ops.convert_to_numpy(layer.norm.moving_mean)
+    np.testing.assert_allclose(after, 0.9 * before + 0.1 * mean, rtol=1e-4, atol=1e-5)
+
+
+def test_kernels_start_glorot_normal_and_biases_zero():
+    layer = ConvBlock(64)
+    layer.build((None, 4, 4, 32))
+    kernel, bias = map(keras.ops.convert_to_numpy, (layer.conv.kernel, layer.conv.bias))
+    assert kernel.std() == pytest.approx(np.sqrt(2 / (9 * (32 + 64))), rel=0.05)
+    assert not bias.any()
+
+
+def test_attention_mask(check_layer):
+    check_layer(lambda **kwargs: AttentionMask(5, **kwargs), [values()], [(2, 4, 6, 5)])
+
+
+def test_attention_mask_equation(apply, randomize):
+    layer = built(AttentionMask(5), randomize)
+    hidden = batch_norm(conv2d(10 * values(), layer.block.conv), layer.block.norm)
+    expected = sigmoid(batch_norm(conv2d(np.maximum(hidden, 0), layer.conv), layer.norm))
+    mask = apply(layer, 10 * values())
+    np.testing.assert_allclose(mask, expected, rtol=1e-5, atol=1e-5)
+    assert 0 <= mask.min() < 0.7 and 0.9 < mask.max() <= 1
+
+
+def test_max_pooling_with_argmax(check_layer):
+    shapes = [(2, 2, 3, 3)] * 2
+    check_layer(MaxPooling2DWithArgmax, [values()], shapes, dtypes=[None, "uint8"])
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 6, 3), (2, 4, 7, 3)])
+def test_pooling_refuses_odd_sizes(shape):
+    with pytest.raises(ValueError, match=r"even height and width.*Received"):
+        MaxPooling2DWithArgmax()(keras.Input(batch_shape=shape))
+
+
+def test_max_unpooling(check_layer):
+    argmax = np.random.RandomState(0).randint(0, 4, SHAPE).astype("uint8")
+    check_layer(MaxUnpooling2D, [values(), argmax], [(2, 8, 12, 3)])
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 6, 2), (2, 4, 3, 3)])
+def test_unpooling_refuses_an_argmax_of_another_shape(shape):
+    with pytest.raises(ValueError, match=r"one shape.*Received"):
+        MaxUnpooling2D()(
+            keras.Input(batch_shape=SHAPE), keras.Input(batch_shape=shape, dtype="uint8")
+        )
+
+
+def test_unpooling_undoes_pooling(apply):
+    positive = np.abs(values()) + 0.1
+    pooling, unpooling = MaxPooling2DWithArgmax(), MaxUnpooling2D()
+    unpooled = apply(lambda x: unpooling(*pooling(x)), positive)
+    windows = positive.reshape(2, 2, 2, 3, 2, 3)
+    maxima = windows.max(axis=(2, 4), keepdims=True)
+    expected = np.where(windows == maxima, windows, 0).reshape(SHAPE)
+    np.testing.assert_array_equal(unpooled, expected)
+
+
+def test_bilinear_upsampling(check_layer):
+    check_layer(BilinearUpSampling2D, [values()], [(2, 8, 12, 3)])
+
+
+@pytest.mark.parametrize("task", [SemanticSegmentation(5), SurfaceNormals()], ids=lambda t: t.name)
+def test_prediction_head(check_layer, task):
+    shape = (2, 4, 6, task.channels)
+    make = lambda **kwargs: PredictionHead(task, 4, **kwargs)  # noqa: E731
+    check_layer(make, [values()], [shape], dtypes=["float32"])
+
+
+def test_prediction_head_equation(apply, randomize):
+    layer = built(PredictionHead(SurfaceNormals(), 4), randomize)
+    hidden = conv2d(conv2d(values(), layer.conv), layer.projection)
+    assert (hidden < 0).any()
+    normals = apply(layer, values())
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1, atol=1e-6)
+    expected = hidden / np.linalg.norm(hidden, axis=-1, keepdims=True)
+    np.testing.assert_allclose(normals, expected, atol=1e-4)
+
+
+def test_prediction_head_refuses_a_name():
+    with pytest.raises(ValueError, match="Received: task='depth'"):
+        PredictionHead("depth", 4)

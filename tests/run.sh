@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Installs what the tests need into .venv-test and runs the whole suite on the three backends.
+# Arguments go to pytest: bash tests/run.sh -x tests/models
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Debian's Python has no ensurepip: the system's pip fills the environment from outside.
+[ -x .venv-test/bin/python ] || python3 -m venv --without-pip .venv-test
+python3 -m pip --python .venv-test/bin/python install --quiet \
+    --editable ".[all,test]" --constraint tests/constraints.txt
+
+export TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=
+for backend in ${BACKENDS:-tensorflow jax torch}; do
+    echo "== $backend"
+    KERAS_BACKEND=$backend .venv-test/bin/python -m pytest -q -n "${WORKERS:-2}" "$@"
+done
