@@ -52,7 +52,10 @@ def load_torch_checkpoint(model, path_or_state_dict):
     }
 
     wanted = dict(_named_variables(model))
-    missing, left_over = sorted(wanted.keys() - arrays.keys()), sorted(arrays.keys() - wanted.keys())
+    missing, left_over = (
+        sorted(wanted.keys() - arrays.keys()),
+        sorted(arrays.keys() - wanted.keys()),
+    )
     if missing or left_over:
         raise ValueError(
             f"The checkpoint does not match `{type(model).__name__}`. Missing names: "
@@ -127,7 +130,7 @@ def _named_layers(model):
         yield from _levels(
             layers, f"{task.name}_decoder", f"{prefix}decoder_block", f"{prefix}conv_block_dec"
         )
-        for part, short in (("encoder", "enc"), ("decoder", "dec")):
+        for part in ("encoder", "decoder"):
             for level in range(1, 6):
                 mask = layers.get(f"{task.name}_{part}_{level}_mask")
                 if mask is not None:

@@ -5,6 +5,7 @@ import json
 import pathlib
 import shlex
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -115,7 +116,7 @@ def info(arguments, argv):
     """Prints what is installed, and the facts of a model."""
     for name, value in runs.versions().items():
         print(f"{name:14}{value}")
-    print(f"{'devices':14}{', '.join(_devices())}")
+    print(f"{'devices':14}{', '.join(runs.devices())}")
     print(f"{'installed':14}{', '.join(_installed())}")
     print()
     if arguments.model is None:
@@ -146,13 +147,14 @@ def info(arguments, argv):
 
 
 def find_model(path):
-    """A file of a model, and the run that it belongs to (which may lack its files).
+    """A file of a model, and the `Run` of its folder, which need not be one.
 
     Arguments:
         path: str or path of a `.keras` file or of a run folder, which stands for its best model.
 
     Raises:
         FileNotFoundError: if there is no such file.
+        ValueError: if it is no complete `.keras` file.
     """
     path = pathlib.Path(path)
     file = runs.Run(path).best if path.is_dir() else path
@@ -161,6 +163,8 @@ def find_model(path):
             f"There is no model '{file}'. `--model` takes a .keras file, or a run folder in which "
             "at least one epoch is done."
         )
+    if file.suffix != ".keras" or not zipfile.is_zipfile(file):
+        raise ValueError(f"A model is a complete .keras file. Received: '{file}', which is none.")
     return file, runs.Run(file.parent)
 
 
@@ -170,14 +174,13 @@ def load_model(file):
     Raises:
         ValueError: if the file holds something else.
     """
-    if file.suffix != ".keras":
-        raise ValueError(f"A model is a .keras file. Received: '{file}'.")
     model = keras.saving.load_model(file)
     if not isinstance(model, models.MultiTaskModel):
         raise ValueError(
             "The model must be one of `keras_atinet`. "
             f"Received: '{file}', a {type(model).__name__}."
         )
+    runs.avoid_slow_compilation(model)
     return model
 
 
@@ -290,15 +293,6 @@ def _unique_names(paths):
         taken.add(name.lower())
         names.append(name)
     return names
-
-
-def _devices():
-    if keras.backend.backend() == "torch":
-        # `keras.distribution` does not know PyTorch yet.
-        import torch
-
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
-    return keras.distribution.list_devices()
 
 
 def _installed():

@@ -21,7 +21,7 @@ def evaluate(model, batches, averaging=None, verbose=0):
     """
     for task in model.tasks:
         task.averaging = averaging or task.averaging
-    model.compile()
+    model.compile(jit_compile=model.jit_compile)
     logs = model.evaluate(batches, return_dict=True, verbose=verbose)
     return {
         task.name: {name: float(logs[f"{task.name}_{name}"]) for name in _names(task)}

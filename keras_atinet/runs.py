@@ -248,7 +248,27 @@ def get_model(settings, tasks):
         **options,
     )
     model.compile(keras.optimizers.Adam(settings["learning_rate"]), settings["balancer"])
+    avoid_slow_compilation(model)
     return model
+
+
+def avoid_slow_compilation(model):
+    """Turns XLA off for TensorFlow on a CPU, where it takes a minute and gains nothing.
+
+    The model's configuration stays as it is, so a saved model does not know.
+    """
+    if keras.backend.backend() == "tensorflow" and not any("gpu" in name for name in devices()):
+        model.jit_compile = False
+
+
+def devices():
+    """Names of what the backend computes on."""
+    if keras.backend.backend() == "torch":
+        # `keras.distribution` does not know PyTorch yet.
+        import torch
+
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+    return keras.distribution.list_devices()
 
 
 def count_parameters(model):

@@ -263,7 +263,8 @@ def test_run_folders_are_numbered(tmp_path, monkeypatch):
         ("train --image-size 33 32 --out {tmp}/new", "divisible by 32"),
         ("train --switch-at 2 --out {tmp}/new --image-size 32 32 --filters 4 4 4 4 4", "`at`"),
         ("evaluate --model {tmp}", "at least one epoch"),
-        ("evaluate --model {tmp}/file.txt", ".keras"),
+        ("evaluate --model {tmp}/file.txt", "complete .keras file"),
+        ("evaluate --model {tmp}/broken.keras", "complete .keras file"),
         ("evaluate --model {run} --data {tmp}", "no pictures"),
         ("predict {tmp}/none.png --model {run} --out {tmp}/new", "none.png"),
         ("predict {tmp}/file.txt --model {run} --out {tmp}/new", "file.txt"),
@@ -272,6 +273,7 @@ def test_run_folders_are_numbered(tmp_path, monkeypatch):
 )
 def test_errors_are_one_line(arguments, message, run, tmp_path, capsys):
     (tmp_path / "file.txt").write_text("no picture")
+    (tmp_path / "broken.keras").write_bytes(b"PK\3\4 cut short")
     if "other" in arguments:
         keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
     assert run_cli(*arguments.format(tmp=tmp_path, run=run).split()) == 2
@@ -288,19 +290,19 @@ def test_wrong_options_exit_with_2(arguments):
     assert error.value.code == 2
 
 
-def test_debug_and_bugs_show_the_traceback(tmp_path, monkeypatch):
+def test_debug_and_bugs_show_the_traceback(run, tmp_path, monkeypatch):
     (tmp_path / "file.txt").write_text("")
     with pytest.raises(ValueError):
         run_cli("evaluate", "--model", tmp_path / "file.txt", "--debug")
     monkeypatch.setattr(commands, "load_model", lambda file: int("no check of this package"))
     with pytest.raises(ValueError, match="invalid literal"):
-        run_cli("info", tmp_path / "file.txt")
+        run_cli("info", run)
 
 
 def test_another_backend_needs_a_new_process(monkeypatch):
     started = []
     monkeypatch.setattr(os, "execve", lambda *arguments: started.append(arguments))
-    monkeypatch.setattr(commands, "_installed", list)
+    monkeypatch.setattr(commands, "info", lambda arguments, argv: 0)
     other = "jax" if keras.backend.backend() != "jax" else "torch"
     run_cli("info", "--backend", other)
     ((program, command, environment),) = started

@@ -48,7 +48,8 @@ class DynamicWeightAverage(Balancer):
 
     def end_epoch(self, losses):
         losses = np.asarray(losses, "float32")
-        last = keras.ops.convert_to_numpy(self.last_losses)
+        # The ratio of two float32 may be too large for a third.
+        last = keras.ops.convert_to_numpy(self.last_losses).astype("float64")
         known = np.isfinite(losses) & (losses > 0) & (last > 0)
         ratio = np.where(known, losses / np.where(known, last, 1), 1)
         scores = np.exp((ratio - ratio.max()) / self.temperature)

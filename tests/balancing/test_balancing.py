@@ -107,7 +107,7 @@ def test_get_balancer():
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("nan")])
 def test_temperature_must_be_above_zero(temperature):
-    with pytest.raises(ValueError, match="must be above 0. Received"):
+    with pytest.raises(ValueError, match=r"must be above 0\. Received"):
         DynamicWeightAverage(temperature)
 
 
