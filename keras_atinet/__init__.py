@@ -1,5 +1,16 @@
 """Multi-task dense prediction in Keras 3: ATI-Net, its peers, and their training."""
 
+try:
+    import keras as _keras  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name not in ("tensorflow", "jax", "torch"):
+        raise
+    raise ImportError(
+        f"`keras_atinet` needs a backend of Keras. The one chosen, '{error.name}', is not "
+        f"installed: `pip install keras-atinet[{error.name}]`. Or choose another by the "
+        "environment variable KERAS_BACKEND: 'tensorflow', 'jax' or 'torch'."
+    ) from error
+
 from keras_atinet import balancing, data, layers, losses, metrics, ops
 from keras_atinet.balancing import DynamicWeightAverage, Equal
 from keras_atinet.checkpoints import load_torch_checkpoint

@@ -42,6 +42,11 @@ def load_torch_checkpoint(model, path_or_state_dict):
         state = _read(path_or_state_dict)
     else:
         state = path_or_state_dict
+    if not isinstance(state, Mapping):
+        raise ValueError(
+            "A checkpoint is a dict of weights, name -> array. "
+            f"Received: {type(state)}. Save `model.state_dict()` instead of the model."
+        )
     for key in CONTAINERS:
         if isinstance(state.get(key), Mapping):
             state = state[key]
@@ -85,20 +90,17 @@ def _read(path):
             "Or pass a dict of NumPy arrays."
         ) from error
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError(
             f"'{path}' is no PyTorch file of weights alone (pickled code is refused). "
             "Save `model.state_dict()` instead of the model."
         ) from error
-    if not isinstance(state, Mapping):
-        raise ValueError(f"'{path}' must hold a dict of weights. Received: {type(state)}.")
-    return state
 
 
 def _to_keras(value):
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu().float().numpy()
     value = np.asarray(value)
     return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
 

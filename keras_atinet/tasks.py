@@ -1,5 +1,7 @@
 """Tasks: everything that differs between semantic classes, depth and normals, in one class each."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 from keras import ops
@@ -43,6 +45,7 @@ class Task:
 
     target_dtype = "float32"
     missing_value = 0
+    unit = ""
 
     def __init__(self, name, channels, averaging="pixel"):
         if not isinstance(name, str) or not name or name == "image" or "/" in name:
@@ -103,6 +106,14 @@ class Task:
     def decode(self, y_pred):
         """From a prediction (NumPy) to the units of the target; classes from logits, say."""
         return y_pred
+
+    def color_limits(self, target):
+        """`(low, high)` for `colorize`, or `None` where its colours span no range.
+
+        Args:
+            target: array `(height, width[, channels])`.
+        """
+        return None
 
     def colorize(self, target, limits=None):
         """A picture of a target or of a decoded prediction.
@@ -181,6 +192,8 @@ class SemanticSegmentation(Task):
         return (height, width)
 
     def prepare(self, y_true):
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(y_true.dtype)):
+            y_true = ops.where(ops.isfinite(y_true), y_true, -ops.ones_like(y_true))
         y_true = ops.cast(y_true, "int32")
         mask = (y_true >= 0) & (y_true < self.num_classes)
         if self.ignore_class is not None:
@@ -231,6 +244,8 @@ class DepthEstimation(Task):
         averaging: `"pixel"` or `"batch"`, see `Task`.
     """
 
+    unit = "m"
+
     def __init__(self, name="depth", averaging="pixel"):
         super().__init__(name, 1, averaging)
 
@@ -252,10 +267,15 @@ class DepthEstimation(Task):
     def constant(self, targets):
         return np.median(targets, axis=0).astype("float32")
 
+    def color_limits(self, target):
+        depth = np.asarray(target, "float32")
+        valid = depth[np.isfinite(depth) & (depth > 0)]
+        return tuple(np.percentile(valid, [1, 99])) if valid.size else (0.0, 1.0)
+
     def colorize(self, target, limits=None):
         depth = np.asarray(target, "float32")[..., 0]
         valid = np.isfinite(depth) & (depth > 0)
-        low, high = limits or (np.percentile(depth[valid], [1, 99]) if valid.any() else (0, 1))
+        low, high = self.color_limits(target) if limits is None else limits
         share = np.clip((np.where(valid, depth, low) - low) / max(high - low, 1e-6), 0, 1)
         colors = _depth_colors()[np.round(share * 255).astype(int)]
         return np.where(valid[..., None], colors, np.uint8(MISSING_COLOR))
@@ -326,6 +346,8 @@ def get_tasks(tasks):
         tasks = [_from_channels(name, channels) for name, channels in tasks.items()]
     elif isinstance(tasks, (str, Task)):
         tasks = [tasks]
+    elif not isinstance(tasks, Iterable):
+        tasks = []
     tasks = [task if isinstance(task, Task) else _from_name(task) for task in tasks]
     names = [task.name for task in tasks]
     if not names or len(set(names)) < len(names):

@@ -5,6 +5,14 @@ import keras
 import numpy as np
 import pytest
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # Two devices for `tf.distribute`; possible only before TensorFlow is used.
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
 GOLDEN = Path(__file__).parent / "golden"
 
 

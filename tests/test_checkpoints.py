@@ -135,7 +135,7 @@ def test_files_of_anything_else_are_refused(model, tmp_path):
     torch.save(torch.nn.Linear(1, 1), path)
     check_refused(model, path, "weights alone")
     torch.save(torch.zeros(2), path)
-    check_refused(model, path, "must hold a dict of weights")
+    check_refused(model, path, "is a dict of weights")
     path.write_bytes(b"no checkpoint")
     check_refused(model, path, "weights alone")
     path.write_bytes(b"")
