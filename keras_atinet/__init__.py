@@ -1,7 +1,7 @@
 """Multi-task dense prediction in Keras 3: ATI-Net, its peers, and their training."""
 
 try:
-    import keras as _keras  # noqa: F401
+    import keras as _keras
 except ModuleNotFoundError as error:
     if error.name not in ("tensorflow", "jax", "torch"):
         raise

@@ -18,7 +18,7 @@ _USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, Impor
 def main(argv=None):
     """Runs one command.
 
-    Arguments:
+    Args:
         argv: list of str, without the program's name. Defaults to `sys.argv[1:]`.
 
     Returns:

@@ -116,7 +116,7 @@ def info(arguments, argv):
     """Prints what is installed, and the facts of a model."""
     for name, value in runs.versions().items():
         print(f"{name:14}{value}")
-    print(f"{'devices':14}{', '.join(runs.devices())}")
+    print(f"{'devices':14}{', '.join(_devices())}")
     print(f"{'installed':14}{', '.join(_installed())}")
     print()
     if arguments.model is None:
@@ -149,7 +149,7 @@ def info(arguments, argv):
 def find_model(path):
     """A file of a model, and the `Run` of its folder, which need not be one.
 
-    Arguments:
+    Args:
         path: str or path of a `.keras` file or of a run folder, which stands for its best model.
 
     Raises:
@@ -180,7 +180,6 @@ def load_model(file):
             "The model must be one of `keras_atinet`. "
             f"Received: '{file}', a {type(model).__name__}."
         )
-    runs.avoid_slow_compilation(model)
     return model
 
 
@@ -293,6 +292,15 @@ def _unique_names(paths):
         taken.add(name.lower())
         names.append(name)
     return names
+
+
+def _devices():
+    if keras.backend.backend() == "torch":
+        # `keras.distribution` does not know PyTorch yet.
+        import torch
+
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
+    return keras.distribution.list_devices()
 
 
 def _installed():

@@ -10,7 +10,7 @@ _PIXEL_STRIDE = 7  # every seventh valid pixel is plenty for a constant
 def evaluate(model, batches, averaging=None, verbose=0):
     """The tasks' own losses and metrics.
 
-    Arguments:
+    Args:
         model: `MultiTaskModel`; it is compiled anew.
         batches: dataset of `(images, targets)`.
         averaging: `"pixel"`, `"batch"`, or None for what the tasks say.

@@ -68,7 +68,7 @@ class Run:
     (lowest loss on the held-out split), `last.keras`, `predictions.png`; and `backup/`, the state
     to resume from, while the run is not finished.
 
-    Arguments:
+    Args:
         path: str or path of the folder.
     """
 
@@ -206,7 +206,7 @@ def get_source(settings, split):
 def get_tasks(source, names=None, single=False):
     """`Task` objects for what a source offers.
 
-    Arguments:
+    Args:
         source: a `Source`.
         names: task keys, or None for all.
         single: bool, take only the first where `names` is None.
@@ -248,27 +248,7 @@ def get_model(settings, tasks):
         **options,
     )
     model.compile(keras.optimizers.Adam(settings["learning_rate"]), settings["balancer"])
-    avoid_slow_compilation(model)
     return model
-
-
-def avoid_slow_compilation(model):
-    """Turns XLA off for TensorFlow on a CPU, where it takes a minute and gains nothing.
-
-    The model's configuration stays as it is, so a saved model does not know.
-    """
-    if keras.backend.backend() == "tensorflow" and not any("gpu" in name for name in devices()):
-        model.jit_compile = False
-
-
-def devices():
-    """Names of what the backend computes on."""
-    if keras.backend.backend() == "torch":
-        # `keras.distribution` does not know PyTorch yet.
-        import torch
-
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
-    return keras.distribution.list_devices()
 
 
 def count_parameters(model):
@@ -299,7 +279,7 @@ def get_callbacks(run, settings, model):
 def train(run, settings, command, verbose=1, report=print):
     """Trains a new run, or goes on with one that has a backup.
 
-    Arguments:
+    Args:
         run: `Run`.
         settings: dict with the keys of `DEFAULT`.
         command: str for `config.json`.

@@ -3,8 +3,6 @@
 import numpy as np
 from keras import ops
 
-from keras_atinet.tasks import DepthEstimation
-
 _CELL_WIDTH = 2.3  # inches
 _TITLE_HEIGHT = 0.25
 _LEGEND_COLUMNS = 8
@@ -16,7 +14,7 @@ def prediction_grid(images, targets, predictions, tasks):
     Truth and prediction of a row share the range of depths that their colours span, which is
     written below them. Missing truth is black. The legend has the classes that occur.
 
-    Arguments:
+    Args:
         images: array `(n, height, width, 3)` in [0, 1].
         targets: dict task name -> array, as from `data.pipeline`. A task may be absent.
         predictions: dict task name -> array `(n, height, width, channels)`, as from
@@ -87,14 +85,10 @@ def _missing(task, prediction):
 
 
 def _limits(task, truth, prediction):
-    """The range that the colours of a row span, and a note of it, for quantities."""
-    if task.channels != 1 or not task.target_dtype.startswith("float"):
-        return None, ""
+    """The range that the colours of a row span, if they do, and a note of it."""
     _, mask = task.prepare(ops.convert_to_tensor(truth[None]))
-    known = truth[ops.convert_to_numpy(mask)[0]]
-    low, high = np.percentile(known if known.size else prediction, [1, 99])
-    unit = " m" if isinstance(task, DepthEstimation) else ""
-    return (low, high), f"{low:.1f} to {high:.1f}{unit}"
+    limits = task.color_limits(truth if ops.any(mask) else prediction)
+    return limits, "" if limits is None else f"{limits[0]:.1f} to {limits[1]:.1f} {task.unit}"
 
 
 def _classes(task, targets, predictions):

@@ -11,7 +11,7 @@ class Cached(Source):
     Images are kept in 8 bits and normals in 16, as precise as the usual files; depth in 32; labels
     in 8 or 16 bits. A sample of 288 x 384 pixels with three tasks takes 1.5 MB.
 
-    Arguments:
+    Args:
         source: a `Source`.
     """
 

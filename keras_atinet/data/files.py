@@ -9,7 +9,7 @@ _SHORTEST_NORMAL = 0.5
 def read_image(path):
     """Reads an RGB picture.
 
-    Arguments:
+    Args:
         path: `pathlib.Path` of a JPEG or PNG file.
 
     Returns:
@@ -27,7 +27,7 @@ def read_image(path):
 def read_labels(path, facts):
     """Reads class indices.
 
-    Arguments:
+    Args:
         path: `pathlib.Path` of a PNG with one channel or a palette, or of an integer `.npy` file.
         facts: dict with `num_classes` and optionally `ignore_class` (default 255).
 
@@ -57,7 +57,7 @@ def read_labels(path, facts):
 def read_depth(path, facts):
     """Reads depth.
 
-    Arguments:
+    Args:
         path: `pathlib.Path` of a PNG with one channel, or of a `.npy` file. Float arrays are in
             metres already.
         facts: dict with optionally `scale`, metres per unit of an integer file (default 0.001 for
@@ -86,7 +86,7 @@ def read_depth(path, facts):
 def read_normals(path, facts):
     """Reads surface normals.
 
-    Arguments:
+    Args:
         path: `pathlib.Path` of an RGB picture with `round((n + 1) * 127.5)`, or of a float `.npy`
             file with the vectors themselves.
         facts: dict; of no influence.

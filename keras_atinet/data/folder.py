@@ -26,7 +26,7 @@ class Folder(Source):
     number of classes is that in the folder's name (`label13`), or else one more than the largest
     label found.
 
-    Arguments:
+    Args:
         path: str or path of the folder.
         split: str, the subfolder to read, or None if the folder has no splits.
         tasks: sequence of task keys to read, or None for those of `segmentation`, `depth` and

@@ -29,7 +29,7 @@ def pipeline(
     the same mirroring; both change from epoch to epoch. Unless TensorFlow is the Keras
     backend, GPUs are hidden from it.
 
-    Arguments:
+    Args:
         source: a `Source`.
         image_size: `(height, width)` to resize to; needed if the source's sizes vary.
         batch_size: int, samples in a batch.

@@ -15,7 +15,7 @@ class View:
     `t = (h_i - o_i) / d_i`; it enters the box at the largest of the three nearer values. As `d`
     has z = 1 in camera coordinates, `t` is the depth.
 
-    Arguments:
+    Args:
         room: `Room`.
         position: `(3,)` array, the camera's place in the room.
         camera: `(3, 3)` array, columns right, down, forward.

@@ -19,7 +19,7 @@ class Rooms(Source):
     along `((column - cx) / f, (row - cy) / f, 1)` with `f = focal_length` and `(cx, cy)` the
     middle of the picture; depth is measured along z.
 
-    Arguments:
+    Args:
         num_samples: int, number of rooms.
         image_size: `(height, width)` in pixels.
         split: str, any name.

@@ -27,7 +27,7 @@ def _kind(key, value):
 def missing_value(task, facts):
     """Returns the value of one pixel of which nothing is known.
 
-    Arguments:
+    Args:
         task: str, the task key.
         facts: dict, what the source says about the task, as in `Source.tasks`.
 
@@ -53,7 +53,7 @@ def missing_value(task, facts):
 def fill_missing(sample, tasks):
     """Gives absent tasks a target in which every pixel is missing.
 
-    Arguments:
+    Args:
         sample: dict of arrays.
         tasks: dict, task key -> facts, as in `Source.tasks`.
 
@@ -78,7 +78,7 @@ def fill_missing(sample, tasks):
 def mirror(sample):
     """Mirrors a sample left to right; normals change the sign of their x.
 
-    Arguments:
+    Args:
         sample: dict of arrays.
 
     Returns:
@@ -100,7 +100,7 @@ def resize(sample, image_size):
     shows the same scene from the same place. Normals are the filtered mean of the known normals,
     renormalised; a pixel is missing where most of its support is.
 
-    Arguments:
+    Args:
         sample: dict of arrays.
         image_size: `(height, width)` in pixels.
 

@@ -247,9 +247,7 @@ def standardize_arguments(tasks, input_shape, filters, model):
 
 def _renamed(metric, task):
     metric = keras.metrics.get(metric)
-    return type(metric).from_config(
-        {**metric.get_config(), "name": f"{task}_{metric.name}"}
-    )
+    return type(metric).from_config({**metric.get_config(), "name": f"{task}_{metric.name}"})
 
 
 def as_list(callbacks):
