@@ -10,6 +10,8 @@ python3 -m pip --python .venv-test/bin/python install --quiet \
     --editable ".[all,test]" --constraint tests/constraints.txt
 
 export TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=
+# Most of JAX's time is compiling, and the tests compile much twice.
+export JAX_COMPILATION_CACHE_DIR=$PWD/.venv-test/jax-cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 for backend in ${BACKENDS:-tensorflow jax torch}; do
     echo "== $backend"
     KERAS_BACKEND=$backend .venv-test/bin/python -m pytest -q -n "${WORKERS:-2}" "$@"

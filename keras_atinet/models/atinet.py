@@ -101,7 +101,15 @@ class ATINet(MultiTaskModel):
         ]
 
     def fit(
-        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        *args,
+        **kwargs,
     ):
         """`keras.Model.fit`; adds `PhaseSwitch()` if there is none and the distillation is off."""
         callbacks = as_list(callbacks)
@@ -109,4 +117,4 @@ class ATINet(MultiTaskModel):
             isinstance(callback, PhaseSwitch) for callback in callbacks
         ):
             callbacks = [PhaseSwitch(), *callbacks]
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)

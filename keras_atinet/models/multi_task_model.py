@@ -90,11 +90,19 @@ class MultiTaskModel(TrainStep, keras.Model):
         }
 
     def fit(
-        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        *args,
+        **kwargs,
     ):
         """`keras.Model.fit`; also tells the balancer the losses of every epoch."""
         callbacks = [BalancerUpdate(), *as_list(callbacks)]
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def compute_task_losses(self, y, y_pred, sample_weight=None):
         """The unweighted loss of every task, a float32 tensor `(K,)`; also tracks them."""
@@ -254,5 +262,7 @@ def as_list(callbacks):
     if callbacks is None:
         return []
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        return list(callbacks.callbacks)
+        # `fit` adds these two itself.
+        own = (keras.callbacks.History, keras.callbacks.ProgbarLogger)
+        return [callback for callback in callbacks.callbacks if not isinstance(callback, own)]
     return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
