@@ -30,6 +30,25 @@ def absolute_error():
     return keras.losses.MeanAbsoluteError(reduction=REDUCTION, dtype="float32")
 
 
+def as_loss(loss):
+    """A loss, its name or a function `(y_true, y_pred)` as a `keras.losses.Loss`.
+
+    Returns:
+        `keras.losses.Loss`; a function's values are averaged over the valid pixels.
+    """
+    loss = keras.losses.get(loss)
+    return loss if isinstance(loss, keras.losses.Loss) else _FunctionLoss(loss)
+
+
+class _FunctionLoss(keras.losses.Loss):
+    def __init__(self, function):
+        super().__init__(name="function_loss", reduction=REDUCTION, dtype="float32")
+        self.function = function
+
+    def call(self, y_true, y_pred):
+        return self.function(y_true, y_pred)
+
+
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class CosineDistance(keras.losses.Loss):
     """`1 - y . y_hat` of unit vectors, averaged over the valid pixels.

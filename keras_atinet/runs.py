@@ -104,7 +104,8 @@ class Run:
         if not self.history.is_file():
             return []
         with self.history.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            # A process that was killed while it wrote leaves its last row incomplete.
+            return [row for row in csv.DictReader(file) if None not in row.values()]
 
     def next_epoch(self):
         """The epoch (from 0) that training would go on with."""
@@ -116,7 +117,8 @@ class Run:
     def is_finished(self):
         """Whether all epochs are done. The backup goes when `fit` returns."""
         epochs = self.read_config()["settings"]["epochs"]
-        return len(self.rows()) == epochs and not self.backup.exists()
+        rows = self.rows()
+        return bool(rows) and int(rows[-1]["epoch"]) == epochs - 1 and not self.backup.exists()
 
     def forget_after(self, epoch):
         """Drops what the history says of `epoch` and later ones, which will be trained again."""

@@ -128,7 +128,7 @@ class Task:
         raise TypeError(f"`{type(self).__name__}` must define `colorize(target)`.")
 
     def get_config(self):
-        return {"name": self.name, "averaging": self.averaging}
+        return {"name": self.name, "channels": self.channels, "averaging": self.averaging}
 
     @classmethod
     def from_config(cls, config):
@@ -225,7 +225,8 @@ class SemanticSegmentation(Task):
 
     def get_config(self):
         return {
-            **super().get_config(),
+            "name": self.name,
+            "averaging": self.averaging,
             "num_classes": self.num_classes,
             "ignore_class": self.ignore_class,
             "class_names": self.class_names,
@@ -248,6 +249,9 @@ class DepthEstimation(Task):
 
     def __init__(self, name="depth", averaging="pixel"):
         super().__init__(name, 1, averaging)
+
+    def get_config(self):
+        return {"name": self.name, "averaging": self.averaging}
 
     def prepare(self, y_true):
         mask = ops.isfinite(y_true) & (y_true > 0)
@@ -294,6 +298,9 @@ class SurfaceNormals(Task):
 
     def __init__(self, name="normal", averaging="pixel"):
         super().__init__(name, 3, averaging)
+
+    def get_config(self):
+        return {"name": self.name, "averaging": self.averaging}
 
     def activation(self, x):
         return unit_vector(x)

@@ -109,7 +109,7 @@ class MultiModalDistillation(keras.layers.Layer):
     def __init__(self, tasks, **kwargs):
         super().__init__(**kwargs)
         self.tasks = tuple(tasks)
-        # Keyed "target/auxiliary"; Keras saves and tracks flat dicts of layers.
+        # A flat dict, because Keras does not save layers in nested ones.
         self.attention = {
             (target, auxiliary): SelfAttention(
                 dtype=self.dtype_policy, name=f"{auxiliary}_to_{target}"

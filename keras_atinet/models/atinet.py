@@ -1,7 +1,8 @@
 import keras
 
 from keras_atinet.layers import AttentionMask, ConvBlock, PredictionHead, TaskDistillation
-from keras_atinet.models.attention import attention_decoder, attention_encoder, prediction_heads
+from keras_atinet.models.attention import attention_decoder, attention_encoder
+from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import (
     MultiTaskModel,
     as_list,

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_atinet.layers import AttentionMask, BilinearUpSampling2D, ConvBlock, PredictionHead
+from keras_atinet.layers import AttentionMask, BilinearUpSampling2D, ConvBlock
 from keras_atinet.models.segnet import decoder_width
 
 LEVELS = range(1, 6)
@@ -71,16 +71,6 @@ def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
             x = _attend(x, decoded[level - 1], dtype, name)
         outputs[task.name] = x
     return outputs
-
-
-def prediction_heads(features, tasks, filters, dtype=None):
-    """A `PredictionHead` for each task, named after it; dict task name -> KerasTensor."""
-    return {
-        task.name: PredictionHead(task, filters[0], dtype=dtype, name=task.name)(
-            features[task.name]
-        )
-        for task in tasks
-    }
 
 
 def _attend(x, feature, dtype, name):

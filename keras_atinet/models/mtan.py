@@ -1,6 +1,7 @@
 import keras
 
-from keras_atinet.models.attention import attention_decoder, attention_encoder, prediction_heads
+from keras_atinet.models.attention import attention_decoder, attention_encoder
+from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
 from keras_atinet.models.segnet import (
     DEFAULT_FILTERS,

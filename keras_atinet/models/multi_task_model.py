@@ -1,7 +1,9 @@
 import keras
+import numpy as np
 from keras import ops
 
 from keras_atinet.balancing import get_balancer
+from keras_atinet.losses import as_loss
 from keras_atinet.tasks import get_tasks
 from keras_atinet.training import BalancerUpdate, TrainStep
 
@@ -41,9 +43,9 @@ class MultiTaskModel(TrainStep, keras.Model):
         Args:
             optimizer: a `keras.optimizers.Optimizer` or its name. Defaults to `"adam"`.
             balancer: `"equal"`, `"dwa"` or a `keras_atinet.balancing.Balancer`.
-            loss: optional dict task name -> Keras loss, instead of the tasks' own losses. A loss
-                should average with `reduction="mean_with_sample_weight"`: void pixels have
-                weight 0.
+            loss: optional dict task name -> Keras loss, its name or a function, instead of the
+                task's own loss. A `keras.losses.Loss` should average with
+                `reduction="mean_with_sample_weight"`: void pixels have weight 0.
             metrics: optional dict task name -> list of Keras metrics, instead of the tasks' own.
                 They see valid pixels only, as `sample_weight`. `{}` means none.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss`, as
@@ -54,40 +56,45 @@ class MultiTaskModel(TrainStep, keras.Model):
                 model.
         """
         names = [task.name for task in self.tasks]
-        losses = {task.name: task.loss() for task in self.tasks}
-        losses.update({name: keras.losses.get(value) for name, value in (loss or {}).items()})
+        balancer = get_balancer(balancer)
+        if "loss_weights" in kwargs or "weighted_metrics" in kwargs:
+            raise ValueError(
+                "`compile` of a multi-task model takes no `loss_weights` (a `balancer` weighs the "
+                "tasks) and no `weighted_metrics` (all `metrics` see valid pixels only). "
+                f"Received: {sorted(kwargs)}."
+            )
+        if loss is not None and not isinstance(loss, dict):
+            loss = self._by_task(loss, "loss")
+        task_metrics = metrics
         if metrics is None:
-            metrics_by_task = {task.name: task.metrics() for task in self.tasks}
-        else:
-            metrics_by_task = metrics
-        for argument, value in (("loss", losses), ("metrics", metrics_by_task)):
+            task_metrics = {task.name: task.metrics() for task in self.tasks}
+        for argument, value in (("loss", loss or {}), ("metrics", task_metrics)):
             if not set(value) <= set(names):
                 raise ValueError(
                     f"`{argument}` of `compile` must be keyed by the tasks of this model, {names}. "
                     f"Received keys: {sorted(value)}."
                 )
-        if len(names) == 1:
-            # Keras names the metrics of several outputs after them, of a single one not.
-            metrics_by_task = {
-                name: [_renamed(metric, name) for metric in values]
-                for name, values in metrics_by_task.items()
-            }
-        super().compile(optimizer, weighted_metrics=metrics_by_task, **kwargs)
+        own = {name: as_loss(value) for name, value in (loss or {}).items()}
+        self._task_losses = {task.name: own.get(task.name) or task.loss() for task in self.tasks}
+
+        super().compile(optimizer, weighted_metrics=task_metrics, **kwargs)
         if hasattr(self, "balancer"):
-            del self.balancer
-        self.balancer = get_balancer(balancer)
-        if not self.balancer.built:
-            self.balancer.build((len(names),))
-        # Variables made inside a traced step would cost TensorFlow a second trace of it.
-        self.optimizer.build(self.trainable_variables)
-        self._task_losses = losses
-        self._compile_arguments = {
+            self._tracker.untrack(self.balancer)  # or its variables would stay with the model
+        self.balancer = balancer
+        if not balancer.built:
+            balancer.build((len(names),))
+        if keras.backend.backend() == "tensorflow":
+            # Variables made inside a traced step would cost a second trace of it.
+            self.optimizer.build(self.trainable_variables)
+        arguments = {
             "optimizer": optimizer,
-            "balancer": self.balancer,
+            "balancer": balancer,
             "loss": loss,
             "metrics": metrics,
             **kwargs,
         }
+        # A function, because Keras tracks the metrics in an attribute as the model's own.
+        self._compile_arguments = lambda: arguments
 
     def fit(
         self,
@@ -139,8 +146,20 @@ class MultiTaskModel(TrainStep, keras.Model):
         y, weights = self._valid_targets(y, y_pred, sample_weight)
         return super().compute_metrics(x, y, y_pred, weights)
 
-    def track_objectives(self, objectives, batch_size):
+    def get_metrics_result(self):
+        logs = super().get_metrics_result()
+        if len(self.tasks) > 1:
+            return logs
+        # Keras names the metrics of several outputs after them, of a single one not.
+        (task,) = self.tasks
+        whole = ("loss", f"{task.name}_loss")
+        return {
+            name if name in whole else f"{task.name}_{name}": value for name, value in logs.items()
+        }
+
+    def track_objectives(self, objectives, x):
         """Counts a train step's objective in the mean that is logged as `loss`."""
+        batch_size = ops.shape(keras.tree.flatten(x)[0])[0]
         tracker = next(metric for metric in self.metrics if metric.name == "loss")
         tracker.update_state(sum(objectives), sample_weight=batch_size)
 
@@ -167,8 +186,9 @@ class MultiTaskModel(TrainStep, keras.Model):
             pixel_weight = ops.cast(mask, "float32")
             if weights[task.name] is not None:
                 given = ops.cast(weights[task.name], "float32")
-                missing_axes = len(pixel_weight.shape) - len(given.shape)
-                pixel_weight *= ops.reshape(given, (*given.shape, *[1] * missing_axes))
+                while len(given.shape) < len(pixel_weight.shape):
+                    given = ops.expand_dims(given, -1)
+                pixel_weight *= given
             targets[task.name] = target
             pixel_weights[task.name] = pixel_weight
         return targets, pixel_weights
@@ -210,11 +230,12 @@ class MultiTaskModel(TrainStep, keras.Model):
             return None
         return {
             name: keras.saving.serialize_keras_object(value)
-            for name, value in self._compile_arguments.items()
+            for name, value in self._compile_arguments().items()
         }
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
 
 def standardize_arguments(tasks, input_shape, filters, model):
@@ -232,7 +253,7 @@ def standardize_arguments(tasks, input_shape, filters, model):
     Raises:
         ValueError: if one of them is none of these.
     """
-    input_shape, filters = tuple(input_shape), tuple(filters)
+    input_shape, filters = (tuple(np.ravel(value).tolist()) for value in (input_shape, filters))
     if len(input_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in input_shape):
         raise ValueError(
             f"`{model}` needs `input_shape=(height, width, channels)`. "
@@ -251,11 +272,6 @@ def standardize_arguments(tasks, input_shape, filters, model):
             f"Received: filters={filters}. Use e.g. (64, 128, 256, 512, 512)."
         )
     return get_tasks(tasks), input_shape, filters
-
-
-def _renamed(metric, task):
-    metric = keras.metrics.get(metric)
-    return type(metric).from_config({**metric.get_config(), "name": f"{task}_{metric.name}"})
 
 
 def as_list(callbacks):

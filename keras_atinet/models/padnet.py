@@ -1,7 +1,7 @@
 import keras
 
 from keras_atinet.layers import MultiModalDistillation
-from keras_atinet.models.attention import prediction_heads
+from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
 from keras_atinet.models.segnet import (
     DEFAULT_FILTERS,

@@ -21,13 +21,15 @@ class PhaseSwitch(keras.callbacks.Callback):
     """Begins the second phase of ATI-Net's training.
 
     Before the epoch `floor(at * epochs)` (counted from 0) it switches the distillation on, gives
-    the modules in `reset` new random weights and zeroes the optimizer's slots of these weights
-    (an exponential moving average starts again from the new weights). A model whose distillation is
-    on already, from a file or a resumed `fit`, is left alone: nothing is repeated or skipped.
+    the modules in `reset` (frozen ones apart) new random weights and zeroes the optimizer's slots
+    of these weights (an exponential moving average starts again from the new weights). A model
+    whose distillation is on already, from a file or a resumed `fit`, is left alone: nothing is
+    repeated or skipped.
 
     Args:
-        at: float in `[0, 1]`, the share of `epochs` trained without distillation. 1 never
-            switches. Defaults to 0.5.
+        at: float in `[0, 1]`, the share of `epochs` trained without distillation; `epochs` is the
+            argument of `fit`, so `fit(epochs=1)` has no first phase. 1 never switches.
+            Defaults to 0.5.
         reset: `"attention"` (masks and their shared ConvBlocks), `"heads"`, or a sequence of these;
             `()` resets nothing. Defaults to `"attention"`.
         seed: optional int; makes the new weights the same in every run, a resumed one included.
@@ -67,8 +69,15 @@ class PhaseSwitch(keras.callbacks.Callback):
         switch_epoch = math.floor(self.at * self.params["epochs"] + 1e-9)
         if epoch < switch_epoch or self.model.distillation_active:
             return
-        layers = [layer for kind in self.reset for layer in self.model.module_layers(kind)]
-        rng = np.random.default_rng(self.seed)
+        layers = [
+            layer
+            for kind in self.reset
+            for layer in self.model.module_layers(kind)
+            if layer.trainable
+        ]
+        # Without a seed, NumPy's global state: `keras.utils.set_random_seed` fixes it.
+        seed = np.random.randint(2**31 - 1) if self.seed is None else self.seed
+        rng = np.random.default_rng(seed)
         for layer in layers:
             reinitialize(layer, rng)
         reset_optimizer_slots(self.model.optimizer, layers)
@@ -94,8 +103,8 @@ def reinitialize(layer, rng):
 def reset_optimizer_slots(optimizer, layers):
     """Zeroes what an optimizer remembers of the layers' weights.
 
-    Slots carry the path of their weight in their name. A slot `average` is the exponential moving
-    average of the weight itself and takes its value.
+    Slots carry the path of their weight in their name (but for the factors of `Adafactor`). A slot
+    `average` is the exponential moving average of the weight itself and takes its value.
     """
     for layer in layers:
         for weight in layer.trainable_weights:

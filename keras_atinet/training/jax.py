@@ -32,7 +32,7 @@ class TrainStep:
 
         with self._scope(trainable, non_trainable, metrics, optimizer_values) as scope:
             gradient = self.balancer.combine(gradients)
-            self.track_objectives(objectives, batch_size=x.shape[0])
+            self.track_objectives(objectives, x)
             logs = self.compute_metrics(x, y, y_pred, sample_weight)
             logs = {**logs, **self.weight_logs(losses)}
         non_trainable, metrics = self._state(scope)

@@ -24,8 +24,9 @@ class TrainStep:
 
         gradients = [tape.gradient(objective, variables) for objective in scaled]
         del tape  # A persistent tape keeps every activation.
-        self.optimizer.apply(self.balancer.combine(gradients), variables)
+        if variables:
+            self.optimizer.apply(self.balancer.combine(gradients), variables)
 
-        self.track_objectives(objectives, batch_size=tf.shape(x)[0])
+        self.track_objectives(objectives, x)
         logs = self.compute_metrics(x, y, y_pred, sample_weight)
         return {**logs, **self.weight_logs(losses)}

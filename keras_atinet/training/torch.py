@@ -17,18 +17,20 @@ class TrainStep:
         objectives = self.compute_objectives(losses)
         scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
 
-        gradients = [
-            torch.autograd.grad(
-                objective,
-                parameters,
-                retain_graph=objective is not scaled[-1],
-                allow_unused=True,
-            )
-            for objective in scaled
-        ]
+        if variables:
+            gradients = [
+                torch.autograd.grad(
+                    objective,
+                    parameters,
+                    retain_graph=objective is not scaled[-1],
+                    allow_unused=True,
+                )
+                for objective in scaled
+            ]
         with torch.no_grad():
-            self.optimizer.apply(list(self.balancer.combine(gradients)), variables)
+            if variables:
+                self.optimizer.apply(list(self.balancer.combine(gradients)), variables)
 
-            self.track_objectives(objectives, batch_size=x.shape[0])
+            self.track_objectives(objectives, x)
             logs = self.compute_metrics(x, y, y_pred, sample_weight)
             return {**logs, **self.weight_logs(losses)}

@@ -5,23 +5,25 @@ import zlib
 import numpy as np
 import pytest
 
-SHARED = pathlib.Path(__file__).parents[3] / "shared" / "golden"
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture(scope="session")
 def golden_network():
-    """`golden_network(name)` -> (specification, arrays, weights), see golden/README.md."""
-    if not SHARED.is_dir():
-        pytest.skip(f"The golden outputs are not here: {SHARED}")
+    """`golden_network(name)` -> (specification, arrays, weights).
+
+    The arrays are outputs of PyTorch versions of the published networks, computed in float64, every
+    fourth row and column. The weights follow from the names of the PyTorch checkpoint.
+    """
 
     def load(name):
-        specification = json.loads((SHARED / f"{name}.json").read_text())
+        specification = json.loads((GOLDEN / f"{name}.json").read_text())
         weights = {
             key: _golden_weight(key, shape)
             for key, shape in specification["state_dict"]
             if "num_batches_tracked" not in key
         }
-        return specification, np.load(SHARED / f"{name}.npz"), weights
+        return specification, np.load(GOLDEN / f"{name}.npz"), weights
 
     return load
 

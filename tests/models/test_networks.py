@@ -84,9 +84,12 @@ def test_any_number_of_tasks(count):
         assert channels == [13, 1, 3, 2][:count]
 
 
-def test_outputs_depend_on_distillation_in_phase_2_only():
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_outputs_depend_on_distillation_in_phase_2_only(count):
     keras.utils.set_random_seed(0)
-    model = keras_atinet.ATINet(input_shape=SHAPE, filters=FILTERS)
+    height = keras_atinet.DepthEstimation(name="height")
+    tasks = ["depth", "segmentation", "normal", height][:count]
+    model = keras_atinet.ATINet(tasks, input_shape=SHAPE, filters=FILTERS)
     distillation = model.get_layer("distillation")
     for active in (False, True):
         model.distillation_active = active

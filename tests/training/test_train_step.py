@@ -170,6 +170,111 @@ def test_same_seed_same_numbers(make, batch):
         np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-5)
 
 
+def test_same_seed_same_phase_switch(make, batch):
+    images, targets = batch
+    histories = []
+    for _ in range(2):
+        model = make(keras_atinet.ATINet, tasks=("depth",), metrics={})
+        options = {"epochs": 2, "verbose": 0, "shuffle": False}
+        histories.append(model.fit(images, pick(targets, ["depth"]), **options).history["loss"])
+    np.testing.assert_allclose(*histories, rtol=1e-5)
+
+
+def test_fit_on_batches_of_any_size(make, batch):
+    """Compiled, with sample weights, the image in a dict and a last batch that is smaller."""
+    tf = pytest.importorskip("tensorflow")
+    images, targets = batch
+    weights = {name: np.array([1, 1, 1, 0], "float32") for name in TASKS}
+    data = tf.data.Dataset.from_tensor_slices(({"image": images}, pick(targets), weights)).batch(3)
+    model = make(balancer="dwa", run_eagerly=False)
+    history = model.fit(data, epochs=3, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    np.testing.assert_allclose(history["depth_loss"], history["depth_abs_error"], rtol=1e-4)
+    np.testing.assert_allclose(history["depth_weight"][:2], 1, rtol=1e-6)
+    assert history["depth_weight"][2] != 1
+    total = history["depth_weight"][2] + history["segmentation_weight"][2]
+    np.testing.assert_allclose(total, 2, rtol=1e-5)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class SumOfGradients(keras_atinet.balancing.Balancer):
+    """Differentiates every loss by itself and adds the gradients up."""
+
+    def objectives(self, losses):
+        return [losses[0], losses[1]]
+
+    def combine(self, gradients):
+        pairs = zip(*gradients, strict=True)
+        return [b if a is None else a if b is None else a + b for a, b in pairs]
+
+
+def test_gradients_of_each_task(make, batch, values):
+    images, targets = batch
+    results = []
+    for balancer in ("equal", SumOfGradients()):
+        model = make(balancer=balancer, metrics={}, optimizer=keras.optimizers.SGD(0.1))
+        logs = model.train_on_batch(images, pick(targets), return_dict=True)
+        results.append((logs["loss"], values(model.trainable_variables)))
+    np.testing.assert_allclose(results[1][0], results[0][0], rtol=1e-5)
+    for one, other in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Edges(keras_atinet.Task):
+    """A task of the user's, with the base class's constructor."""
+
+    def prepare(self, y_true):
+        return y_true, y_true[..., 0] >= 0
+
+    def loss(self):
+        return keras.losses.BinaryCrossentropy(
+            from_logits=True, reduction="mean_with_sample_weight"
+        )
+
+
+def test_own_task(batch, tmp_path):
+    images, targets = batch
+    edges = (targets["depth"] > 2).astype("float32")
+    model = keras_atinet.SingleTask(Edges("edges", 1), (32, 64, 3), filters=(4, 4, 4, 4, 4))
+    model.compile(run_eagerly=keras.backend.backend() == "tensorflow")
+    logs = model.train_on_batch(images, {"edges": edges}, return_dict=True)
+    assert 0 < logs["edges_loss"] < 10
+    model.save(tmp_path / "edges.keras")
+    loaded = keras.saving.load_model(tmp_path / "edges.keras")
+    assert isinstance(loaded.tasks[0], Edges) and loaded.tasks[0].channels == 1
+
+
+def test_compiling_again_leaves_nothing_behind(make, batch):
+    images, targets = batch
+    model = make(balancer="dwa", metrics={"depth": [keras.metrics.MeanAbsoluteError()]})
+    count = len(model.variables)
+    model.compile(balancer="equal", metrics={})
+    assert len(model.variables) == count - 2
+    model.compile(
+        balancer="dwa",
+        metrics={"depth": [keras.metrics.MeanAbsoluteError()]},
+        run_eagerly=model.run_eagerly,
+    )
+    assert len(model.variables) == count
+    with pytest.raises(ValueError, match="Unknown `balancer`"):
+        model.compile(balancer="fair")
+    logs = model.test_on_batch(images, pick(targets), return_dict=True)
+    expected = {"loss", "depth_loss", "segmentation_loss", "depth_mean_absolute_error"}
+    assert set(logs) == expected
+
+
+@pytest.mark.parametrize("loss", ["mse", keras.losses.mean_squared_error])
+def test_a_loss_by_name_or_function(make, batch, loss):
+    images, targets = batch
+    model = make(keras_atinet.SingleTask, tasks=("depth",), loss=loss, metrics={"depth": "mse"})
+    logs = model.test_on_batch(images, targets["depth"], return_dict=True)
+    assert all(name == "loss" or name.startswith("depth_") for name in logs) and len(logs) == 3
+    model.compile(loss=keras.losses.MeanSquaredError(reduction="mean_with_sample_weight"))
+    expected = model.test_on_batch(images, targets["depth"], return_dict=True)["depth_loss"]
+    np.testing.assert_allclose(logs["depth_loss"], expected, rtol=1e-5)
+
+
 def test_own_loss_and_metrics(make, batch):
     images, targets = batch
     model = make(
@@ -185,6 +290,8 @@ def test_errors(make, batch):
     images, targets = batch
     with pytest.raises(ValueError, match=r"Unknown `balancer`.*'fair'.*dwa"):
         make(balancer="fair")
+    with pytest.raises(ValueError, match=r"no `loss_weights`.*balancer"):
+        make(loss_weights={"depth": 2.0})
     with pytest.raises(ValueError, match=r"`loss`.*\['segmentation', 'depth'\].*colour"):
         make(loss={"colour": "mse"})
     model = make()
