@@ -120,6 +120,7 @@ def test_switch_resets_modules_and_optimizer_slots(small, batch, values, reset):
 
 def test_moving_average_of_a_reset_weight_starts_from_it(small, values):
     model = small(optimizer=keras.optimizers.Adam(1e-3, use_ema=True))
+    model.optimizer.build(model.trainable_variables)
     switch = keras_atinet.PhaseSwitch(at=0)
     switch.set_model(model)
     switch.set_params({"epochs": 1})
