@@ -3,11 +3,7 @@ import keras
 from keras_atinet.layers import AttentionMask, ConvBlock, PredictionHead, TaskDistillation
 from keras_atinet.models.attention import attention_decoder, attention_encoder
 from keras_atinet.models.heads import prediction_heads
-from keras_atinet.models.multi_task_model import (
-    MultiTaskModel,
-    as_list,
-    standardize_arguments,
-)
+from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
 from keras_atinet.models.segnet import (
     DEFAULT_FILTERS,
     DEFAULT_INPUT_SHAPE,
@@ -101,21 +97,8 @@ class ATINet(MultiTaskModel):
             or (isinstance(layer, ConvBlock) and layer.name.startswith("attention_"))
         ]
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        *args,
-        **kwargs,
-    ):
-        """`keras.Model.fit`; adds `PhaseSwitch()` if there is none and the distillation is off."""
-        callbacks = as_list(callbacks)
-        if not self.distillation_active and not any(
-            isinstance(callback, PhaseSwitch) for callback in callbacks
-        ):
-            callbacks = [PhaseSwitch(), *callbacks]
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
+    def _complete_callbacks(self, callbacks):
+        callbacks = super()._complete_callbacks(callbacks)
+        if self.distillation_active or any(isinstance(c, PhaseSwitch) for c in callbacks):
+            return callbacks
+        return [PhaseSwitch(), *callbacks]

@@ -107,9 +107,13 @@ class MultiTaskModel(TrainStep, keras.Model):
         *args,
         **kwargs,
     ):
-        """`keras.Model.fit`; also tells the balancer the losses of every epoch."""
-        callbacks = [BalancerUpdate(), *as_list(callbacks)]
+        """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
+        callbacks = self._complete_callbacks(_as_list(callbacks))
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
+
+    def _complete_callbacks(self, callbacks):
+        # In front, so that what the user's callbacks save is up to date.
+        return [BalancerUpdate(), *callbacks]
 
     def compute_task_losses(self, y, y_pred, sample_weight=None):
         """The unweighted loss of every task, a float32 tensor `(K,)`; also tracks them."""
@@ -274,7 +278,7 @@ def standardize_arguments(tasks, input_shape, filters, model):
     return get_tasks(tasks), input_shape, filters
 
 
-def as_list(callbacks):
+def _as_list(callbacks):
     if callbacks is None:
         return []
     if isinstance(callbacks, keras.callbacks.CallbackList):
