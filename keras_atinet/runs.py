@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_atinet import models
 from keras_atinet.data import Folder, Rooms, Source, pipeline
+from keras_atinet.data.kinds import CLASS_FACTS, kind_of
 from keras_atinet.tasks import TASKS
 from keras_atinet.training import PhaseSwitch
 from keras_atinet.version import __version__
@@ -220,13 +221,14 @@ def get_tasks(source, names=None, single=False):
         names = list(source.tasks)[: 1 if single else None]
     tasks = []
     for name in names:
-        kind = next((kind for key, kind in TASKS.items() if name.startswith(key)), None)
-        if name not in source.tasks or kind is None:
+        facts = source.tasks.get(name)
+        task = None if facts is None else TASKS.get(kind_of(name, facts))
+        if task is None:
             raise ValueError(
                 f"The data offers the tasks {sorted(source.tasks)}. Received: {name!r}. "
                 "Choose some of them."
             )
-        tasks.append(kind(name=name, **source.tasks[name]))
+        tasks.append(task(name=name, **{key: facts[key] for key in CLASS_FACTS if key in facts}))
     return tasks
 
 

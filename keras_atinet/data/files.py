@@ -40,18 +40,17 @@ def read_labels(path, facts):
     labels = _with_channels(_decode(path), path, 1, "class indices in one channel")[..., 0]
     if labels.dtype.kind not in "bui":
         raise _unexpected(path, "integer class indices", labels)
-    labels = labels.astype(np.int32)
     ignore_class = facts.get("ignore_class", 255)
-    labels[labels == ignore_class] = VOID
     num_classes = facts.get("num_classes", np.inf)
-    wrong = labels[(labels >= num_classes) | (labels < VOID)]
+    void = (labels == ignore_class) | (labels == VOID)
+    wrong = labels[((labels < 0) | (labels >= num_classes)) & ~void]
     if wrong.size:
         raise ValueError(
             f"Classes must be in [0, {num_classes}) or the ignored class {ignore_class}. "
             f"Received: class {wrong[0]} in '{path}', num_classes={num_classes}. "
             "State the right `num_classes` and `ignore_class` in dataset.json."
         )
-    return labels
+    return np.where(void, np.int32(VOID), labels.astype(np.int32))
 
 
 def read_depth(path, facts):
@@ -72,13 +71,11 @@ def read_depth(path, facts):
     stored = _with_channels(_decode(path), path, 1, "depth in one channel")
     if stored.dtype.kind == "f":
         scale = 1.0
-    elif stored.dtype.itemsize > 1:
+    elif stored.dtype.kind in "ui" and (stored.dtype.itemsize > 1 or "scale" in facts):
         scale = facts.get("scale", 0.001)
-    elif "scale" in facts:
-        scale = facts["scale"]
     else:
         raise _unexpected(path, "16-bit millimetres (or `scale` in dataset.json)", stored)
-    depth = stored.astype(np.float32) * np.float32(scale)
+    depth = _float32(stored) * np.float32(scale)
     known = np.isfinite(depth) & (depth > 0) & (stored != facts.get("missing", 0))
     return np.where(known, depth, np.float32(0))
 
@@ -99,14 +96,46 @@ def read_normals(path, facts):
     """
     stored = _with_channels(_decode(path), path, 3, "normals in three channels")
     if stored.dtype.kind == "f":
-        vectors = np.nan_to_num(stored.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        vectors = _finite(stored)
     elif stored.dtype == np.uint8:
         vectors = stored.astype(np.float32) / np.float32(127.5) - 1.0
     else:
         raise _unexpected(path, "normals as 8-bit RGB or float vectors", stored)
-    length = np.sqrt(np.einsum("hwc,hwc->hw", vectors, vectors))[..., None]
-    known = length >= _SHORTEST_NORMAL
-    return np.where(known, vectors / np.where(known, length, 1), 0).astype(np.float32)
+    return unit_vectors(vectors)
+
+
+def unit_vectors(vectors):
+    """Scales vectors to unit length; those shorter than 0.5 become zero.
+
+    Args:
+        vectors: `(H, W, 3)` float32, finite.
+
+    Returns:
+        `(H, W, 3)` float32.
+    """
+    square = np.einsum("hwc,hwc->hw", vectors, vectors)
+    scale = (square >= _SHORTEST_NORMAL**2) / np.sqrt(np.maximum(square, _SHORTEST_NORMAL**2))
+    return vectors * scale[..., None]
+
+
+def read_quantity(path, facts):
+    """Reads floats of another kind than depth and normals.
+
+    Args:
+        path: `pathlib.Path` of a float `.npy` file.
+        facts: dict with `channels`.
+
+    Returns:
+        `(H, W, channels)` float32; what is not finite becomes 0.
+
+    Raises:
+        ValueError: if the file is damaged, has no floats or not so many channels.
+    """
+    expected = f"floats in {facts['channels']} channels"
+    stored = _with_channels(_decode(path), path, facts["channels"], expected)
+    if stored.dtype.kind != "f":
+        raise _unexpected(path, expected, stored)
+    return _finite(stored)
 
 
 def read_size(path):
@@ -117,20 +146,22 @@ def read_size(path):
     try:
         with image.open(path) as picture:
             return picture.height, picture.width
-    except OSError as error:
+    except Exception as error:
         raise _damaged(path, error) from error
 
 
 def _decode(path):
     if path.stat().st_size == 0:
         raise _empty(path)
+    image = None if path.suffix.lower() == ".npy" else _pillow()
     try:
-        if path.suffix.lower() == ".npy":
-            return np.load(path, allow_pickle=False)
-        with _pillow().open(path) as picture:
+        if image is None:
+            # Mapped, because a header may ask for more memory than there is.
+            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        with image.open(path) as picture:
             return np.asarray(picture)
-    # Pillow reports some kinds of damage to PNG files as a SyntaxError.
-    except (OSError, EOFError, SyntaxError, ValueError) as error:
+    # Decoders report damage by exceptions of many kinds: SyntaxError, struct.error, ...
+    except Exception as error:
         raise _damaged(path, error) from error
 
 
@@ -143,6 +174,15 @@ def _pillow():
             "Install it with `pip install keras-atinet[viz]`."
         ) from error
     return Image
+
+
+def _float32(array):
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def _finite(array):
+    return np.nan_to_num(_float32(array), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _with_channels(array, path, channels, expected):

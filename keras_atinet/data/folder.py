@@ -1,16 +1,34 @@
 """Aligned files in folders."""
 
+import contextlib
 import functools
-import json
 import pathlib
 
-from keras_atinet.data.files import read_depth, read_image, read_labels, read_normals, read_size
+from keras_atinet.data.files import (
+    read_depth,
+    read_image,
+    read_labels,
+    read_normals,
+    read_quantity,
+    read_size,
+)
+from keras_atinet.data.folder_facts import (
+    STANDARD_TASKS,
+    guess_tasks,
+    read_description,
+    subfolders,
+    task_facts,
+)
+from keras_atinet.data.kinds import CLASS_FACTS
 from keras_atinet.data.source import Source
 
-STANDARD_TASKS = ("segmentation", "depth", "normal")
-_READERS = {"segmentation": read_labels, "depth": read_depth, "normal": read_normals}
+_READERS = {
+    "segmentation": read_labels,
+    "depth": read_depth,
+    "normal": read_normals,
+    "quantity": read_quantity,
+}
 _PICTURES = (".jpg", ".jpeg", ".png")
-_AXES = "x right, y down, z forward"
 
 
 class Folder(Source):
@@ -20,8 +38,9 @@ class Folder(Source):
     pictures. Class labels are PNG (255 = unknown), depth is 16-bit PNG in millimetres (0 =
     unknown), normals are RGB pictures of `round((n + 1) * 127.5)`; all may be `.npy` arrays.
 
-    An optional `dataset.json` in the folder has `tasks`: task key -> `folder`, `num_classes`,
-    `ignore_class`, `class_names`, `class_colors`, `scale` (metres per unit), `missing`. Without it
+    An optional `dataset.json` in the folder has `tasks`: task key -> `kind` (as in `Source`; by
+    default what the key begins with), `folder`, `num_classes`, `ignore_class`, `class_names`,
+    `class_colors`, `scale` (metres per unit), `missing`, `channels` (of a quantity). Without it
     the folders are `segmentation` (or one that starts with `label`), `depth` and `normal`; the
     number of classes is that in the folder's name (`label13`), or else one more than the largest
     label found.
@@ -58,10 +77,10 @@ class Folder(Source):
                 f"Received: '{self._root / 'image'}', which has none."
             )
         self._names = sorted(self._images)
-        self._description = _description(self.path)
-        stated = self._description.get("tasks") or _guessed_tasks(self._root)
+        self._description = read_description(self.path)
+        stated = self._description.get("tasks") or guess_tasks(self._root)
         keys = [key for key in STANDARD_TASKS if key in stated] if tasks is None else list(tasks)
-        self._facts = {key: _facts(self.path, key, stated) for key in keys}
+        self._facts = {key: task_facts(self.path, key, stated) for key in keys}
         self._targets = {key: self._target_files(key) for key in keys}
         for key, facts in self._facts.items():
             if facts["kind"] == "segmentation" and "num_classes" not in facts:
@@ -80,19 +99,21 @@ class Folder(Source):
 
     def __getitem__(self, index):
         name = self._names[self._position(index)]
-        sample = {"image": read_image(self._images[name])}
+        with _naming("image"):
+            sample = {"image": read_image(self._images[name])}
         size = sample["image"].shape[:2]
         for key, files in self._targets.items():
             if name not in files:
                 continue
             facts = self._facts[key]
-            sample[key] = _READERS[facts["kind"]](files[name], facts)
-            if sample[key].shape[:2] != size:
-                raise ValueError(
-                    "A target must be as large as its picture. Received: "
-                    f"'{files[name]}' of {sample[key].shape[:2]} for "
-                    f"'{self._images[name]}' of {size} pixels."
-                )
+            with _naming(key):
+                sample[key] = _READERS[facts["kind"]](files[name], facts)
+                if sample[key].shape[:2] != size:
+                    raise ValueError(
+                        "A target must be as large as its picture. Received: "
+                        f"'{files[name]}' of {sample[key].shape[:2]} for "
+                        f"'{self._images[name]}' of {size} pixels."
+                    )
         return sample
 
     def _target_files(self, key):
@@ -100,7 +121,7 @@ class Folder(Source):
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"The folder of task {key!r} is missing. Expected: '{folder}'. Received: "
-                f"{_subfolders(self._root)}. Choose other `tasks`, or make the folder, empty if "
+                f"{subfolders(self._root)}. Choose other `tasks`, or make the folder, empty if "
                 "no picture of this split has the target."
             )
         files = _files(folder, (*_PICTURES, ".npy"))
@@ -114,8 +135,13 @@ class Folder(Source):
         return files
 
 
-def _subfolders(path):
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
+@contextlib.contextmanager
+def _naming(key):
+    # Errors say which key of the sample they are about.
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"The {key!r} of a sample cannot be read. {error}") from error
 
 
 def _files(folder, suffixes):
@@ -138,7 +164,7 @@ def _split_root(path, split):
         raise FileNotFoundError(f"`path` must be a folder. Received: path='{path}'.")
     if split is None or (path / split / "image").is_dir():
         return path if split is None else path / split
-    splits = [name for name in _subfolders(path) if (path / name / "image").is_dir()]
+    splits = [name for name in subfolders(path) if (path / name / "image").is_dir()]
     if (path / "image").is_dir():
         hint = "The folder has no splits; read it with split=None."
     elif (path / split).is_dir():
@@ -151,56 +177,8 @@ def _split_root(path, split):
     )
 
 
-def _description(path):
-    file = path / "dataset.json"
-    if not file.is_file():
-        return {}
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"The file is not valid JSON. Received: '{file}' ({error}).") from error
-
-
-def _guessed_tasks(root):
-    folders = _subfolders(root)
-    stated = {key: {} for key in STANDARD_TASKS if key in folders}
-    labels = [name for name in folders if name.startswith("label")]
-    if len(labels) > 1 and "segmentation" not in stated:
-        raise ValueError(
-            f"Several folders of '{root}' may be the segmentation. Received: {labels}. "
-            'Say which in dataset.json: {"tasks": {"segmentation": {"folder": ...}}}.'
-        )
-    if labels and "segmentation" not in stated:
-        stated["segmentation"] = {"folder": labels[0]}
-        digits = labels[0].removeprefix("label").strip("s_-")
-        if digits.isdecimal():
-            stated["segmentation"]["num_classes"] = int(digits)
-    return stated
-
-
-def _facts(path, key, stated):
-    if key not in stated:
-        raise FileNotFoundError(
-            f"The folder '{path}' does not have this task. "
-            f"Expected: some of {sorted(stated)}. Received: {key!r} in `tasks`."
-        )
-    facts = {"folder": key, **stated[key]}
-    kinds = [kind for kind in STANDARD_TASKS if key.startswith(kind)]
-    if not kinds:
-        raise ValueError(
-            f"A task key starts with one of {STANDARD_TASKS}, which says how its files are read. "
-            f"Received: {key!r} in '{path / 'dataset.json'}'."
-        )
-    if facts.get("encoding", "rgb") != "rgb" or facts.get("axes", _AXES) != _AXES:
-        raise ValueError(
-            f"Normals must have encoding 'rgb' and axes {_AXES!r}. Received: "
-            f"{stated[key]} in '{path / 'dataset.json'}'. Convert the files."
-        )
-    return {**facts, "kind": kinds[0]}
-
-
 def _public(facts):
-    names = ("num_classes", "class_names", "class_colors")
+    names = ("kind", "channels", *CLASS_FACTS)
     return {name: facts[name] for name in names if name in facts}
 
 

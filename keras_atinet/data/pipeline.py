@@ -6,8 +6,9 @@ import os
 import keras
 
 from keras_atinet.data.cache import Cached
+from keras_atinet.data.kinds import described, missing_value
 from keras_atinet.data.source import Source
-from keras_atinet.data.transforms import fill_missing, mirror, missing_value, resize
+from keras_atinet.data.transforms import fill_missing, mirror, resize
 
 _SHAPE_FACTS = ("num_classes", "channels")
 
@@ -91,7 +92,7 @@ class _Prepared(Source):
     def __getitem__(self, index):
         sample = self.source[index]
         kept = {key: sample[key] for key in ("image", *self.tasks) if key in sample}
-        return fill_missing(resize(kept, self.image_size), self.tasks)
+        return fill_missing(resize(kept, self.image_size, self.tasks), self.tasks)
 
 
 def _reader(tf, samples, augment):
@@ -102,7 +103,7 @@ def _reader(tf, samples, augment):
     def load(index, coin):
         sample = samples[int(index)]
         if augment and coin % 2:
-            sample = mirror(sample)
+            sample = mirror(sample, samples.tasks)
         return [sample[key] for key in ("image", *pixels)]
 
     def read(index, coin):
@@ -131,7 +132,7 @@ def _task_facts(source, tasks):
                 f"{asked['num_classes']} in `tasks`, {num_classes} in the source. "
                 f"Give the task num_classes={num_classes}."
             )
-    return facts
+    return described(facts)
 
 
 def _known_size(source, image_size):

@@ -38,12 +38,13 @@ class Rooms(Source):
 
     tasks = {
         "segmentation": {
+            "kind": "segmentation",
             "num_classes": len(CLASSES),
             "class_names": list(CLASSES),
             "class_colors": [list(color) for color in NYU13_CLASSES.values()],
         },
-        "depth": {},
-        "normal": {},
+        "depth": {"kind": "depth"},
+        "normal": {"kind": "normal"},
     }
 
     def __init__(self, num_samples=256, image_size=(96, 128), split="train", seed=0):

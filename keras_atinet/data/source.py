@@ -18,9 +18,10 @@ class Source:
     Attributes:
         split: str or None, the part of the data that this is.
         image_size: `(height, width)` of every sample, or None if it varies.
-        tasks: dict, task key -> what the data says about the task: `num_classes`, and where known
-            `class_names` and `class_colors`, for class labels; empty for depth and normals;
-            `channels` for float targets of another kind.
+        tasks: dict, task key -> what the data says about the task: `kind`, one of
+            `"segmentation"`, `"depth"`, `"normal"` and `"quantity"` (floats of another kind);
+            `num_classes`, and where known `class_names` and `class_colors`, for class labels;
+            `channels` for quantities. A kind that is not stated follows from the start of the key.
 
     Example:
 

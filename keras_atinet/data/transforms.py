@@ -1,53 +1,13 @@
 """Pure functions on a sample: a dict of arrays goes in, a new dict comes out.
 
-How an array is treated follows from what it is, not from its name: integers are class labels,
-three float channels are vectors, anything else is a quantity per pixel. Only `image` is known by
-its key.
+How a target is treated follows from its kind, which the facts of its source state in `tasks`.
 """
 
 import functools
 
 import numpy as np
 
-_MISSING = {
-    "segmentation": np.int32(-1),
-    "depth": np.zeros(1, np.float32),
-    "normal": np.zeros(3, np.float32),
-}
-
-
-def _kind(key, value):
-    if key == "image":
-        return "image"
-    if np.issubdtype(value.dtype, np.integer):
-        return "labels"
-    return "vectors" if value.shape[2:] == (3,) else "quantity"
-
-
-def missing_value(task, facts):
-    """Returns the value of one pixel of which nothing is known.
-
-    Args:
-        task: str, the task key.
-        facts: dict, what the source says about the task, as in `Source.tasks`.
-
-    Returns:
-        NumPy array: its dtype is the target's, its shape the target's after `(H, W)`.
-
-    Raises:
-        ValueError: if neither the facts nor the key say what kind of target it is.
-    """
-    if "num_classes" in facts:
-        return _MISSING["segmentation"]
-    if "channels" in facts:
-        return np.zeros(facts["channels"], np.float32)
-    if task not in _MISSING:
-        raise ValueError(
-            "The value of a missing pixel is known for class labels and for "
-            f"{sorted(_MISSING)}. Received: task={task!r}, which the source does not describe. "
-            "State `num_classes` or `channels` in the source's `tasks`."
-        )
-    return _MISSING[task]
+from keras_atinet.data.kinds import kind_of, missing_value
 
 
 def fill_missing(sample, tasks):
@@ -75,11 +35,13 @@ def fill_missing(sample, tasks):
     return filled
 
 
-def mirror(sample):
+def mirror(sample, tasks=None):
     """Mirrors a sample left to right; normals change the sign of their x.
 
     Args:
         sample: dict of arrays.
+        tasks: optional dict, task key -> facts, as in `Source.tasks`. A task that it does not
+            have is of the kind that its key begins with.
 
     Returns:
         dict of new arrays.
@@ -87,12 +49,12 @@ def mirror(sample):
     flipped = {}
     for key, value in sample.items():
         flipped[key] = value[:, ::-1].copy()
-        if _kind(key, value) == "vectors":
+        if _kind(key, tasks) == "normal":
             flipped[key][..., 0] *= -1
     return flipped
 
 
-def resize(sample, image_size):
+def resize(sample, image_size, tasks=None):
     """Resizes every array of a sample.
 
     Images are resampled with an antialiased triangle filter. Labels and depth take the nearest
@@ -103,13 +65,14 @@ def resize(sample, image_size):
     Args:
         sample: dict of arrays.
         image_size: `(height, width)` in pixels.
+        tasks: optional dict, task key -> facts, as in `Source.tasks`; as for `mirror`.
 
     Returns:
         dict of arrays; those of the right size are passed on as they are.
     """
     size = tuple(image_size)
     return {
-        key: value if value.shape[:2] == size else _RESAMPLERS[_kind(key, value)](value, size)
+        key: value if value.shape[:2] == size else _RESAMPLERS[_kind(key, tasks)](value, size)
         for key, value in sample.items()
     }
 
@@ -159,7 +122,12 @@ def _resized_vectors(value, size):
 
 _RESAMPLERS = {
     "image": _resized_image,
-    "labels": _nearest,
+    "segmentation": _nearest,
+    "depth": _nearest,
     "quantity": _nearest,
-    "vectors": _resized_vectors,
+    "normal": _resized_vectors,
 }
+
+
+def _kind(key, tasks):
+    return "image" if key == "image" else kind_of(key, (tasks or {}).get(key))

@@ -44,7 +44,11 @@ def root(tmp_path):
 def test_files_become_samples(root):
     source = Folder(root)
     assert len(source) == 3 and source.split == "train" and source.image_size == SIZE
-    assert source.tasks == {"segmentation": {"num_classes": 4}, "depth": {}, "normal": {}}
+    assert source.tasks == {
+        "segmentation": {"kind": "segmentation", "num_classes": 4},
+        "depth": {"kind": "depth"},
+        "normal": {"kind": "normal"},
+    }
     sample = source[1]
     np.testing.assert_allclose(sample["image"], np.full((*SIZE, 3), 0.2), atol=1e-6)
     expected = LABELS.astype("int32")
@@ -86,7 +90,7 @@ def test_arrays_are_read(tmp_path):
     np.testing.assert_array_equal(sample["depth"][0, :4, 0], [0, 0, 0, 2.5])
     np.testing.assert_allclose(sample["normal"], NORMALS, atol=1e-6)
     np.testing.assert_array_equal(sample["segmentation"], LABELS.astype("int32") - 1)
-    assert source.tasks["segmentation"] == {"num_classes": 3}
+    assert source.tasks["segmentation"] == {"kind": "segmentation", "num_classes": 3}
 
 
 def test_dataset_json_is_followed(root):
@@ -106,7 +110,8 @@ def test_dataset_json_is_followed(root):
     (root / "dataset.json").write_text(json.dumps({"tasks": tasks}))
     source = Folder(root)
     assert list(source.tasks) == ["segmentation", "depth"]
-    assert list(source.tasks["segmentation"]) == ["num_classes", "class_names", "class_colors"]
+    facts = ["kind", "num_classes", "class_names", "class_colors"]
+    assert list(source.tasks["segmentation"]) == facts
     expected = np.where(LABELS == 3, -1, LABELS.astype("int32"))
     np.testing.assert_array_equal(source[0]["segmentation"], expected)
     np.testing.assert_allclose(source[0]["depth"][0, :3, 0], [0, 0, 2])
@@ -114,6 +119,26 @@ def test_dataset_json_is_followed(root):
     np.testing.assert_array_equal(coarse[0]["segmentation2"], LABELS // 2)
     with pytest.raises(FileNotFoundError, match=r"segmentation2.*'normal' in `tasks`"):
         Folder(root, tasks=["normal"])
+
+
+def test_kinds_are_stated(tmp_path):
+    save(tmp_path / "image" / "a.png", np.zeros((*SIZE, 3), "uint8"))
+    save(tmp_path / "range" / "a.png", MILLIMETRES)
+    flow = np.arange(96, dtype="float64").reshape(*SIZE, 2)
+    flow[0, 0] = [np.nan, 1e300]
+    save(tmp_path / "flow" / "a.npy", flow)
+    stated = {"range": {"kind": "depth"}, "flow": {"kind": "quantity", "channels": 2}}
+    (tmp_path / "dataset.json").write_text(json.dumps({"tasks": stated}))
+    source = Folder(tmp_path, split=None, tasks=["range", "flow"])
+    assert source.tasks == stated
+    sample = source[0]
+    np.testing.assert_allclose(sample["range"][..., 0], MILLIMETRES / 1000, rtol=1e-6)
+    flow[0, 0] = 0
+    np.testing.assert_array_equal(sample["flow"], flow.astype("float32"))
+    for wrong in ({"kind": "sound"}, {"kind": "quantity"}, {}):
+        (tmp_path / "dataset.json").write_text(json.dumps({"tasks": {"flow": wrong}}))
+        with pytest.raises(ValueError, match="'flow'"):
+            Folder(tmp_path, split=None, tasks=["flow"])
 
 
 def test_missing_parts_are_named(root):
@@ -169,7 +194,7 @@ def test_inconsistent_folders_are_refused(root):
         ("image", np.zeros((*SIZE, 4), "uint8"), r"RGB image.*image.a\.png.*\(6, 8, 4\)"),
         ("depth", np.zeros((*SIZE, 3), "uint8"), r"depth in one channel.*depth.a\.png"),
         ("depth", np.zeros(SIZE, "uint8"), r"16-bit millimetres.*depth.a\.png"),
-        ("normal", np.zeros(SIZE, "uint8"), r"three channels.*normal.a\.png"),
+        ("normal", np.zeros(SIZE, "uint8"), r"'normal' of a sample.*three channels.*normal.a\.png"),
     ],
 )
 def test_wrong_files_are_named(root, folder, array, message):

@@ -90,3 +90,18 @@ def test_fill_missing():
     assert filled["segmentation"].dtype == np.int32 and filled["normal"].dtype == np.float32
     with pytest.raises(ValueError, match="'albedo'"):
         fill_missing(sample, {"albedo": {}})
+    with pytest.raises(ValueError, match=r"`channels`.*'albedo'"):
+        fill_missing(sample, {"albedo": {"kind": "quantity"}})
+
+
+def test_the_kind_decides_how_a_target_is_treated():
+    sample = {"albedo": make_sample()["normal"], "facing": make_sample()["normal"]}
+    facts = {"albedo": {"kind": "quantity", "channels": 3}, "facing": {"kind": "normal"}}
+    mirrored = mirror(sample, facts)
+    np.testing.assert_array_equal(mirrored["albedo"], sample["albedo"][:, ::-1])
+    np.testing.assert_array_equal(mirrored["facing"], sample["facing"][:, ::-1] * [-1, 1, 1])
+    resized = resize(sample, (6, 8), facts)
+    assert np.isin(resized["albedo"], sample["albedo"]).all()
+    assert not np.isin(resized["facing"], sample["facing"]).all()
+    with pytest.raises(ValueError, match="'albedo'"):
+        mirror(sample)

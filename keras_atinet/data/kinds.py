@@ -1,0 +1,74 @@
+"""The kinds of targets, which decide how a target is read, transformed and found missing."""
+
+import numpy as np
+
+KINDS = ("segmentation", "depth", "normal", "quantity")
+CLASS_FACTS = ("num_classes", "class_names", "class_colors")
+_MISSING = {
+    "segmentation": np.int32(-1),
+    "depth": np.zeros(1, np.float32),
+    "normal": np.zeros(3, np.float32),
+}
+
+
+def kind_of(key, facts=None):
+    """The kind of a target: what its facts state, or else what the facts and the key suggest.
+
+    Args:
+        key: str, the task key.
+        facts: optional dict, what a source says about the task, as in `Source.tasks`.
+
+    Returns:
+        `"segmentation"`, `"depth"`, `"normal"`, or `"quantity"` for floats of another kind.
+
+    Raises:
+        ValueError: if the stated kind is none of these, or neither the facts nor the key say it.
+
+    Example:
+
+    >>> kind_of("segmentation40"), kind_of("parts", {"num_classes": 7})
+    ('segmentation', 'segmentation')
+    """
+    facts = facts or {}
+    if facts.get("kind") in KINDS:
+        return facts["kind"]
+    if "kind" not in facts:
+        if "num_classes" in facts:
+            return "segmentation"
+        for kind in ("segmentation", "depth", "normal"):
+            if key.startswith(kind):
+                return kind
+        if "channels" in facts:
+            return "quantity"
+    raise ValueError(
+        f"A task is one of the kinds {KINDS}. Received: {key!r} with {facts}. "
+        "State its `kind` in the source's `tasks` (or in dataset.json)."
+    )
+
+
+def described(tasks):
+    """A copy of `Source.tasks` in which every task states its kind."""
+    return {key: {"kind": kind_of(key, facts), **facts} for key, facts in tasks.items()}
+
+
+def missing_value(key, facts):
+    """The value of one pixel of which nothing is known.
+
+    Args:
+        key: str, the task key.
+        facts: dict, what the source says about the task, as in `Source.tasks`.
+
+    Returns:
+        NumPy array: its dtype is the target's, its shape the target's after `(H, W)`.
+
+    Raises:
+        ValueError: if neither the facts nor the key say the kind, or a quantity has no `channels`.
+    """
+    kind = kind_of(key, facts)
+    if kind != "quantity":
+        return _MISSING[kind]
+    if "channels" not in facts:
+        raise ValueError(
+            f"A quantity states its number of `channels`. Received: {key!r} with {facts}."
+        )
+    return np.zeros(facts["channels"], np.float32)
