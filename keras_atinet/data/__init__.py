@@ -1,9 +1,13 @@
 """Sources of samples, transforms of samples, batches of samples."""
 
+from keras_atinet.data.augmentation import random_color, random_mirror, random_scale_crop
+from keras_atinet.data.color import adjust_color, normalize_image
 from keras_atinet.data.folder import Folder
+from keras_atinet.data.masking import mask_depth, mask_labels
 from keras_atinet.data.normals import normals_from_depth
 from keras_atinet.data.pipeline import pipeline
 from keras_atinet.data.rooms import Rooms
+from keras_atinet.data.scale_crop import scale_crop
 from keras_atinet.data.source import Source
 from keras_atinet.data.transforms import fill_missing, mirror, resize
 
@@ -11,9 +15,17 @@ __all__ = [
     "Folder",
     "Rooms",
     "Source",
+    "adjust_color",
     "fill_missing",
+    "mask_depth",
+    "mask_labels",
     "mirror",
+    "normalize_image",
     "normals_from_depth",
     "pipeline",
+    "random_color",
+    "random_mirror",
+    "random_scale_crop",
     "resize",
+    "scale_crop",
 ]

@@ -8,6 +8,7 @@ import functools
 import numpy as np
 
 from keras_atinet.data.kinds import kind_of, missing_value
+from keras_atinet.data.namespace import namespace
 
 
 def fill_missing(sample, tasks):
@@ -39,18 +40,19 @@ def mirror(sample, tasks=None):
     """Mirrors a sample left to right; normals change the sign of their x.
 
     Args:
-        sample: dict of arrays.
+        sample: dict of arrays or of tensors.
         tasks: optional dict, task key -> facts, as in `Source.tasks`. A task that it does not
             have is of the kind that its key begins with.
 
     Returns:
-        dict of new arrays.
+        dict of arrays; NumPy arrays are views where they can be.
     """
     flipped = {}
     for key, value in sample.items():
-        flipped[key] = value[:, ::-1].copy()
+        flipped[key] = namespace(value).flip(value, 1)
         if _kind(key, tasks) == "normal":
-            flipped[key][..., 0] *= -1
+            sign = np.array([-1, 1, 1], np.float32)
+            flipped[key] = namespace(value).multiply(flipped[key], sign)
     return flipped
 
 
