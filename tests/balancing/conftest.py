@@ -1,0 +1,95 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_atinet.balancing.gradient_balancer import gram_matrix
+
+SIZE = 12
+
+
+def make_matrices():
+    """Gradients as rows, `(K, 12)` float64 with values of float32: easy ones and hard ones."""
+    matrices = {}
+    for num_tasks in (2, 3, 5):
+        random = np.random.RandomState(num_tasks)
+        normal = random.normal(size=(num_tasks, SIZE))
+        integer = random.randint(-4, 5, size=(num_tasks, SIZE)).astype("float64")
+        spread = np.logspace(-2, 4, num_tasks)[:, None]
+        around_zero = normal - normal.mean(axis=0)
+        kinds = {
+            "random": normal,
+            # Every one opposes the mean of the others, and yet there is a common descent.
+            "conflicting": around_zero + 0.2 * random.normal(size=SIZE),
+            # Zero lies in the convex hull: the rows sum to it.
+            "stationary": np.concatenate([integer[:-1], -integer[:-1].sum(0, keepdims=True)]),
+            "parallel": np.arange(1, num_tasks + 1)[:, None] * integer[:1],
+            "duplicate": np.concatenate([integer[:-1], integer[:1]]),
+            "rank_deficient": np.concatenate([integer[:-1], integer[:-1].mean(0, keepdims=True)]),
+            "zero_gradient": np.concatenate([normal[:-1], np.zeros((1, SIZE))]),
+            "spread": spread * normal,
+            "spread_conflicting": spread[::-1] * (around_zero + 0.2 * random.normal(size=SIZE)),
+        }
+        for kind, matrix in kinds.items():
+            matrices[f"{kind}_{num_tasks}"] = matrix.astype("float32").astype("float64")
+    return matrices
+
+
+MATRICES = make_matrices()
+
+
+class Runner:
+    """Steps of a balancer as in training, compiled on TensorFlow and JAX; its state is kept.
+
+    `weights` is what the last step gave for `gradient_weights`, as float64.
+    """
+
+    def __init__(self, balancer):
+        self.balancer = balancer
+        step = self._step
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            step = tf.function(step)
+        elif keras.backend.backend() == "jax":
+            import jax
+
+            step = jax.jit(step)
+        self._compiled = step
+
+    def _step(self, state, matrix, losses, present):
+        with keras.StatelessScope(zip(self.balancer.variables, state, strict=True)) as scope:
+            # In two tensors, as the gradients of a network come in many.
+            gradients = [[row[:5], ops.reshape(row[5:], (1, -1))] for row in ops.unstack(matrix)]
+            weights = self.balancer.gradient_weights(gram_matrix(gradients), losses, present)
+            combined = self.balancer.combine(gradients, weights)
+        state = [scope.get_current_value(variable) for variable in self.balancer.variables]
+        return state, weights, ops.concatenate([ops.reshape(part, (-1,)) for part in combined])
+
+    def __call__(self, matrix, losses=None, present=None):
+        """The combined gradient, `(n,)` float64, of gradients `(K, n)`; losses are 1 by default."""
+        num_tasks = len(matrix)
+        present = np.ones(num_tasks) if present is None else np.asarray(present)
+        losses = present if losses is None else np.asarray(losses) * present
+        if not self.balancer.built:
+            self.balancer.build((num_tasks,))
+            self.balancer.built = True
+        arrays = [np.asarray(matrix) * present[:, None], losses, present]
+        arrays = [ops.convert_to_tensor(array, "float32") for array in arrays]
+        state = [variable.value for variable in self.balancer.variables]
+        state, weights, combined = self._compiled(state, *arrays)
+        for variable, value in zip(self.balancer.variables, state, strict=True):
+            variable.assign(value)
+        self.weights = ops.convert_to_numpy(weights).astype("float64")
+        return ops.convert_to_numpy(combined).astype("float64")
+
+
+@pytest.fixture(scope="session")
+def matrices():
+    return MATRICES
+
+
+@pytest.fixture(scope="session")
+def runner():
+    """`run = runner(balancer)`, then `combined = run(matrix, losses=..., present=...)`."""
+    return Runner
