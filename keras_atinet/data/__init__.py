@@ -4,6 +4,7 @@ from keras_atinet.data.augmentation import random_color, random_mirror, random_s
 from keras_atinet.data.color import adjust_color, normalize_image
 from keras_atinet.data.folder import Folder
 from keras_atinet.data.masking import mask_depth, mask_labels
+from keras_atinet.data.mtan_arrays import MTANArrays
 from keras_atinet.data.normals import normals_from_depth
 from keras_atinet.data.pipeline import pipeline
 from keras_atinet.data.rooms import Rooms
@@ -13,6 +14,7 @@ from keras_atinet.data.transforms import fill_missing, mirror, resize
 
 __all__ = [
     "Folder",
+    "MTANArrays",
     "Rooms",
     "Source",
     "adjust_color",
