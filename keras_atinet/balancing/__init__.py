@@ -3,15 +3,19 @@
 from keras_atinet.balancing.balancer import Balancer
 from keras_atinet.balancing.dynamic_weight_average import DynamicWeightAverage
 from keras_atinet.balancing.equal import Equal
+from keras_atinet.balancing.gradient_balancer import GradientBalancer
 
-BALANCERS = {"equal": Equal, "dwa": DynamicWeightAverage}
+BALANCERS = {
+    "equal": Equal,
+    "dwa": DynamicWeightAverage,
+}
 
 
 def get_balancer(balancer):
     """The balancer that `compile(balancer=...)` describes.
 
     Args:
-        balancer: `"equal"`, `"dwa"`, or a `Balancer`.
+        balancer: a name from `BALANCERS`, or a `Balancer`.
 
     Returns:
         A `Balancer`.

@@ -43,7 +43,7 @@ class DynamicWeightAverage(Balancer):
             shape=losses_shape, initializer="zeros", trainable=False, name="last_losses"
         )
 
-    def task_weights(self, losses):
+    def task_weights(self, losses, present):
         return self.current_weights.value
 
     def end_epoch(self, losses):

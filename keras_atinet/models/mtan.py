@@ -1,8 +1,9 @@
 import keras
 
+from keras_atinet.models.arguments import standardize_arguments
 from keras_atinet.models.attention import attention_decoder, attention_encoder
 from keras_atinet.models.heads import prediction_heads
-from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
+from keras_atinet.models.multi_task_model import MultiTaskModel
 from keras_atinet.models.segnet import (
     DEFAULT_FILTERS,
     DEFAULT_INPUT_SHAPE,
@@ -50,8 +51,9 @@ class MTAN(MultiTaskModel):
         first, last, argmaxes, bottleneck = segnet_encoder(inputs, filters, dtype=dtype)
         features = attention_encoder(first, last, tasks, filters, dtype=dtype)
         unpooled, decoded = segnet_decoder(bottleneck, argmaxes, filters, dtype=dtype)
+        shared = [*first, *last, *unpooled, *decoded]
         features = attention_decoder(features, unpooled, decoded, tasks, filters, dtype=dtype)
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
 
         config = {"input_shape": input_shape, "filters": filters}
-        super().__init__(inputs, outputs, tasks, config, dtype=dtype, name=name)
+        super().__init__(inputs, outputs, tasks, config, shared, dtype=dtype, name=name)

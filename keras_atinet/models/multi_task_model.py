@@ -1,11 +1,11 @@
 import keras
-import numpy as np
 from keras import ops
 
-from keras_atinet.balancing import get_balancer
+from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.losses import as_loss
-from keras_atinet.tasks import get_tasks
-from keras_atinet.training import BalancerUpdate, TrainStep
+from keras_atinet.training import BalancerUpdate, FiniteLosses, Paths, TrainStep
+
+ON_NONFINITE = ("raise", "skip")
 
 
 class MultiTaskModel(TrainStep, keras.Model):
@@ -19,6 +19,9 @@ class MultiTaskModel(TrainStep, keras.Model):
         outputs: dict task name -> KerasTensor.
         tasks: list of `Task`.
         config: dict, the other constructor arguments of the subclass, for `get_config`.
+        features: optional list of float KerasTensors, the last that the tasks share: all of
+            `outputs` follow from them. Gradients are weighed there by balancers with
+            `over="bottleneck"`.
         dtype: dtype policy of the layers.
         name: str.
 
@@ -30,33 +33,63 @@ class MultiTaskModel(TrainStep, keras.Model):
         Dict task name -> float32 tensor `(batch, height, width, channels of the task)`.
     """
 
-    def __init__(self, inputs, outputs, tasks, config, dtype=None, name=None):
+    def __init__(self, inputs, outputs, tasks, config, features=None, dtype=None, name=None):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         self.tasks = tasks
+        self.features = features
         self._config = config
         self._loss_trackers = [keras.metrics.Mean(name=f"{task.name}_loss") for task in tasks]
 
-    def compile(self, optimizer="adam", balancer="equal", loss=None, metrics=None, **kwargs):
+    def compile(
+        self,
+        optimizer="adam",
+        balancer="equal",
+        loss=None,
+        metrics=None,
+        on_nonfinite="raise",
+        **kwargs,
+    ):
         """Configures training.
+
+        A step in which the loss of a task is NaN or infinite, or in which no task has a valid
+        pixel, leaves weights, optimizer and balancer as they are (on one device).
 
         Args:
             optimizer: a `keras.optimizers.Optimizer` or its name. Defaults to `"adam"`.
-            balancer: `"equal"`, `"dwa"` or a `keras_atinet.balancing.Balancer`.
+            balancer: a name (see `keras_atinet.balancing`) or a
+                `keras_atinet.balancing.Balancer`.
             loss: optional dict task name -> Keras loss, its name or a function, instead of the
                 task's own loss. A `keras.losses.Loss` should average with
                 `reduction="mean_with_sample_weight"`: void pixels have weight 0.
             metrics: optional dict task name -> list of Keras metrics, instead of the tasks' own.
                 They see valid pixels only, as `sample_weight`. `{}` means none.
+            on_nonfinite: `"raise"` (`fit` stops with an error that names task and step where a
+                loss is NaN or infinite) or `"skip"` (goes on, and logs the number of such steps
+                of the epoch as `skipped_steps`). Defaults to `"raise"`.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss`, as
                 for `keras.Model.compile`.
 
         Raises:
-            ValueError: if the balancer is unknown, or `loss` or `metrics` name no task of this
-                model.
+            ValueError: if the balancer is unknown or needs features that this network does not
+                name, or `loss` or `metrics` name no task of this model.
+            FloatingPointError: by `fit`, see `on_nonfinite`.
         """
         names = [task.name for task in self.tasks]
-        balancer = get_balancer(balancer)
+        # One task is plain training, whatever the balancer would make of it.
+        used = get_balancer(balancer) if len(names) > 1 else Equal()
+        over = used.over if used.needs_gradients else None
+        if over == "bottleneck" and self.features is None:
+            raise ValueError(
+                "A balancer with `over='bottleneck'` needs a network that names its shared "
+                f"`features`. Received: {type(self).__name__}, which does not. "
+                "Use over='shared_weights'."
+            )
+        if on_nonfinite not in ON_NONFINITE:
+            raise ValueError(
+                f"`on_nonfinite` of `compile` must be one of {ON_NONFINITE}. "
+                f"Received: on_nonfinite={on_nonfinite!r}."
+            )
         if "loss_weights" in kwargs or "weighted_metrics" in kwargs:
             raise ValueError(
                 "`compile` of a multi-task model takes no `loss_weights` (a `balancer` weighs the "
@@ -80,9 +113,11 @@ class MultiTaskModel(TrainStep, keras.Model):
         super().compile(optimizer, weighted_metrics=task_metrics, **kwargs)
         if hasattr(self, "balancer"):
             self._tracker.untrack(self.balancer)  # or its variables would stay with the model
-        self.balancer = balancer
-        if not balancer.built:
-            balancer.build((len(names),))
+        self.balancer = used
+        if not used.built:
+            used.build((len(names),))
+        self.paths = Paths(self, over)
+        self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
         if keras.backend.backend() == "tensorflow":
             # Variables made inside a traced step would cost a second trace of it.
             self.optimizer.build(self.trainable_variables)
@@ -91,6 +126,7 @@ class MultiTaskModel(TrainStep, keras.Model):
             "balancer": balancer,
             "loss": loss,
             "metrics": metrics,
+            "on_nonfinite": on_nonfinite,
             **kwargs,
         }
         # A function, because Keras tracks the metrics in an attribute as the model's own.
@@ -113,28 +149,55 @@ class MultiTaskModel(TrainStep, keras.Model):
 
     def _complete_callbacks(self, callbacks):
         # In front, so that what the user's callbacks save is up to date.
-        return [BalancerUpdate(), *callbacks]
+        stop = [FiniteLosses()] if self._compile_arguments()["on_nonfinite"] == "raise" else []
+        return [*stop, BalancerUpdate(), *callbacks]
 
-    def compute_task_losses(self, y, y_pred, sample_weight=None):
-        """The unweighted loss of every task, a float32 tensor `(K,)`; also tracks them."""
-        y, weights = self._valid_targets(y, y_pred, sample_weight)
-        losses = []
-        for task, tracker in zip(self.tasks, self._loss_trackers, strict=True):
-            weight = weights[task.name]
-            loss = self._task_losses[task.name](y[task.name], y_pred[task.name], weight)
-            # Keras divides losses by the number of replicas, which sum their gradients.
-            loss = ops.cast(loss, "float32") * self.num_replicas
-            # In the mean over batches, images without valid pixels do not count.
-            images = ops.cast(ops.any(weight > 0, axis=(1, 2)), "float32")
-            tracker.update_state(loss, sample_weight=ops.sum(images))
-            losses.append(loss)
-        return ops.stack(losses)
+    def compute_task_losses(self, y, y_pred, weights):
+        """The unweighted losses, and the number of images in which a task has a valid pixel.
 
-    def compute_objectives(self, losses, added_losses=None):
-        """The scalars to differentiate: the balancer's, with losses added by layers."""
-        added = [ops.sum(loss) for loss in (self.losses if added_losses is None else added_losses)]
-        objectives = self.balancer.objectives(losses)
-        return [objective + sum(added) / len(objectives) for objective in objectives]
+        Args:
+            y, weights: dicts by task, from `valid_targets`.
+            y_pred: dict of predictions.
+
+        Returns:
+            Two float32 tensors `(K,)`.
+        """
+        losses = [self._task_losses[name](y[name], y_pred[name], weights[name]) for name in weights]
+        images = [ops.sum(ops.any(weight > 0, axis=(1, 2))) for weight in weights.values()]
+        # Keras divides losses by the number of replicas, which sum their gradients.
+        losses = ops.cast(ops.stack(losses), "float32") * self.num_replicas
+        return losses, ops.cast(ops.stack(images), "float32")
+
+    def compute_objectives(self, losses, images):
+        """The scalars to differentiate, and which tasks are present, a float32 tensor `(K,)`.
+
+        The balancer's objective, or the K losses if it weighs gradients. Losses added by layers
+        are part of the one, and one more beside the others.
+        """
+        present = ops.cast(images > 0, "float32")
+        added = [sum(ops.sum(loss) for loss in self.losses)] if self.losses else []
+        if self.balancer.needs_gradients:
+            return [*ops.unstack(losses), *added], present
+        return [sum(added, self.balancer(losses, present))], present
+
+    def balance(self, gradients, losses, present):
+        """One gradient from those of the objectives, and what there is to log of it.
+
+        Args:
+            gradients: list over the objectives of lists of tensors, by the features and variables
+                of `paths`.
+            losses, present: float32 tensors `(K,)`.
+        """
+        names = [task.name for task in self.tasks]
+        if self.balancer.needs_gradients:
+            gradient, weights, gram = self.paths.combine(
+                self.balancer, gradients, losses, present, self.optimizer.scale_loss(1.0)
+            )
+            logs = self.balancer.gradient_logs(gram, names) if self.balancer.diagnostics else {}
+        else:
+            (gradient,), logs = gradients, {}
+            weights = self.balancer.task_weights(losses, present)
+        return gradient, {**{f"{name}_weight": weights[k] for k, name in enumerate(names)}, **logs}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The sum of the unweighted task losses and of losses added by layers, a scalar.
@@ -142,16 +205,56 @@ class MultiTaskModel(TrainStep, keras.Model):
         This is the `loss` of `evaluate` and the `val_loss` of `fit`: whatever the balancer does,
         it means the same in every epoch.
         """
-        losses = self.compute_task_losses(y, y_pred, sample_weight)
+        y, weights = self.valid_targets(y, y_pred, sample_weight)
+        losses, images = self.compute_task_losses(y, y_pred, weights)
+        self._track_losses(losses, images)
         added = sum(ops.sum(loss) for loss in self.losses)
         return (ops.sum(losses) + added) / self.num_replicas
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        y, weights = self._valid_targets(y, y_pred, sample_weight)
+        y, weights = self.valid_targets(y, y_pred, sample_weight)
         return super().compute_metrics(x, y, y_pred, weights)
+
+    def is_update(self, losses, present):
+        """Whether a step changes anything: finite losses, and a task with a valid pixel."""
+        return ops.all(ops.isfinite(losses)) & ops.any(present > 0)
+
+    def train_logs(self, y, y_pred, weights, losses, images, objective):
+        """Counts a train step in losses and metrics.
+
+        Args:
+            y, weights: dicts by task, from `valid_targets`.
+            y_pred: dict of predictions.
+            losses, images: float32 tensors `(K,)`, from `compute_task_losses`.
+            objective: float32 scalar, logged as `loss`.
+
+        Returns:
+            Dict of logs.
+        """
+        batch_size = ops.shape(next(iter(y.values())))[0]
+        skips = self._compile_arguments()["on_nonfinite"] == "skip"
+        if skips:
+            finite = ops.all(ops.isfinite(losses))
+            self.skipped_steps.update_state(~finite)
+
+            def kept(value):
+                return ops.where(finite, value, ops.zeros_like(value))
+
+            batch_size = ops.cast(batch_size, "float32")
+            batch_size, objective, losses, images, y_pred, weights = keras.tree.map_structure(
+                kept, (batch_size, objective, losses, images, y_pred, weights)
+            )
+        self._track_losses(losses, images)
+        tracker = next(metric for metric in self.metrics if metric.name == "loss")
+        tracker.update_state(objective, sample_weight=batch_size)
+        logs = super().compute_metrics(None, y, y_pred, weights)
+        if skips:
+            logs["skipped_steps"] = self.skipped_steps.result()
+        return logs
 
     def get_metrics_result(self):
         logs = super().get_metrics_result()
+        logs.pop(self.skipped_steps.name)  # of training only
         if len(self.tasks) > 1:
             return logs
         # Keras names the metrics of several outputs after them, of a single one not.
@@ -161,18 +264,7 @@ class MultiTaskModel(TrainStep, keras.Model):
             name if name in whole else f"{task.name}_{name}": value for name, value in logs.items()
         }
 
-    def track_objectives(self, objectives, x):
-        """Counts a train step's objective in the mean that is logged as `loss`."""
-        batch_size = ops.shape(keras.tree.flatten(x)[0])[0]
-        tracker = next(metric for metric in self.metrics if metric.name == "loss")
-        tracker.update_state(sum(objectives), sample_weight=batch_size)
-
-    def weight_logs(self, losses):
-        """`<task>_weight` for the logs of a train step."""
-        weights = self.balancer.task_weights(losses)
-        return {f"{task.name}_weight": weights[k] for k, task in enumerate(self.tasks)}
-
-    def _valid_targets(self, y, y_pred, sample_weight):
+    def valid_targets(self, y, y_pred, sample_weight):
         """Targets with nothing harmful in them and the weight of every pixel, both by task."""
         y = self._by_task(y, "y")
         weights = self._by_task(sample_weight, "sample_weight")
@@ -196,6 +288,11 @@ class MultiTaskModel(TrainStep, keras.Model):
             targets[task.name] = target
             pixel_weights[task.name] = pixel_weight
         return targets, pixel_weights
+
+    def _track_losses(self, losses, images):
+        # In the mean over batches, images without valid pixels do not count.
+        for k, tracker in enumerate(self._loss_trackers):
+            tracker.update_state(losses[k], sample_weight=images[k])
 
     def _by_task(self, value, argument):
         names = [task.name for task in self.tasks]
@@ -240,42 +337,6 @@ class MultiTaskModel(TrainStep, keras.Model):
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
-
-
-def standardize_arguments(tasks, input_shape, filters, model):
-    """Checks the arguments that all the networks share.
-
-    Args:
-        tasks: see `get_tasks`.
-        input_shape: `(height, width, channels)`, height and width divisible by 32.
-        filters: five positive ints.
-        model: str, the name to use in errors.
-
-    Returns:
-        List of `Task`, and the two shapes as tuples.
-
-    Raises:
-        ValueError: if one of them is none of these.
-    """
-    input_shape, filters = (tuple(np.ravel(value).tolist()) for value in (input_shape, filters))
-    if len(input_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in input_shape):
-        raise ValueError(
-            f"`{model}` needs `input_shape=(height, width, channels)`. "
-            f"Received: input_shape={input_shape}. Use e.g. (288, 384, 3)."
-        )
-    height, width, channels = input_shape
-    if height % 32 or width % 32:
-        padded = (height + -height % 32, width + -width % 32, channels)
-        raise ValueError(
-            f"`{model}` needs an image height and width divisible by 32. "
-            f"Received: input_shape={input_shape}. Pad or resize to {padded}."
-        )
-    if len(filters) != 5 or not all(isinstance(n, int) and n > 0 for n in filters):
-        raise ValueError(
-            f"`filters` of `{model}` must be five positive integers, one for each level. "
-            f"Received: filters={filters}. Use e.g. (64, 128, 256, 512, 512)."
-        )
-    return get_tasks(tasks), input_shape, filters
 
 
 def _as_list(callbacks):

@@ -1,8 +1,9 @@
 import keras
 
 from keras_atinet.layers import MultiModalDistillation
+from keras_atinet.models.arguments import standardize_arguments
 from keras_atinet.models.heads import prediction_heads
-from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
+from keras_atinet.models.multi_task_model import MultiTaskModel
 from keras_atinet.models.segnet import (
     DEFAULT_FILTERS,
     DEFAULT_INPUT_SHAPE,
@@ -59,4 +60,4 @@ class PADNet(MultiTaskModel):
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
 
         config = {"input_shape": input_shape, "filters": filters}
-        super().__init__(inputs, outputs, tasks, config, dtype=dtype, name=name)
+        super().__init__(inputs, outputs, tasks, config, refined, dtype=dtype, name=name)

@@ -1,7 +1,8 @@
 import keras
 
+from keras_atinet.models.arguments import standardize_arguments
 from keras_atinet.models.heads import prediction_heads
-from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
+from keras_atinet.models.multi_task_model import MultiTaskModel
 from keras_atinet.models.segnet import (
     DEFAULT_FILTERS,
     DEFAULT_INPUT_SHAPE,

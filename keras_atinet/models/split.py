@@ -1,7 +1,8 @@
 import keras
 
+from keras_atinet.models.arguments import standardize_arguments
 from keras_atinet.models.heads import prediction_heads
-from keras_atinet.models.multi_task_model import MultiTaskModel, standardize_arguments
+from keras_atinet.models.multi_task_model import MultiTaskModel
 from keras_atinet.models.segnet import (
     DEFAULT_FILTERS,
     DEFAULT_INPUT_SHAPE,
@@ -53,4 +54,4 @@ class Split(MultiTaskModel):
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
 
         config = {"input_shape": input_shape, "filters": filters, "deep": deep}
-        super().__init__(inputs, outputs, tasks, config, dtype=dtype, name=name)
+        super().__init__(inputs, outputs, tasks, config, decoded[:1], dtype=dtype, name=name)

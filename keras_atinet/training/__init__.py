@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_atinet.training.callbacks import BalancerUpdate, PhaseSwitch
+from keras_atinet.training.callbacks import BalancerUpdate, FiniteLosses, PhaseSwitch
+from keras_atinet.training.paths import Paths
 
 if keras.backend.backend() == "tensorflow":
     from keras_atinet.training.tensorflow import TrainStep

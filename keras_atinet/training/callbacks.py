@@ -17,6 +17,41 @@ class BalancerUpdate(keras.callbacks.Callback):
         self.model.balancer.end_epoch(np.asarray(losses, "float32"))
 
 
+class FiniteLosses(keras.callbacks.Callback):
+    """Stops training where the loss of a task is NaN or infinite.
+
+    `MultiTaskModel.fit` adds it unless the model is compiled with `on_nonfinite="skip"`.
+
+    Raises:
+        FloatingPointError: at the step or the one after, naming task and step.
+    """
+
+    async_safe = True  # reads logs only
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch, self._last = epoch, None
+
+    def on_train_batch_end(self, batch, logs=None):
+        # Reading this step's logs would wait for the device; the last step's are there.
+        self._check()
+        self._last = batch, logs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check()
+
+    def _check(self):
+        batch, logs = self._last or (0, {})
+        for task in self.model.tasks:
+            loss = float(logs.get(f"{task.name}_loss", 0))
+            if not np.isfinite(loss):
+                raise FloatingPointError(
+                    f"The loss of task '{task.name}' is not finite at step {batch + 1} of epoch "
+                    f"{self._epoch + 1}. Received: {loss}. The step was not taken: the weights are "
+                    "those from before it. Check this task's targets and the learning rate, or go "
+                    'on without such steps: `compile(on_nonfinite="skip")`.'
+                )
+
+
 class PhaseSwitch(keras.callbacks.Callback):
     """Begins the second phase of ATI-Net's training.
 

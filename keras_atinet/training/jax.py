@@ -10,34 +10,55 @@ class TrainStep:
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_values, metrics = state
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        paths = self.paths
+        trunk_values, branch_values = paths.split(trainable)
 
-        def forward(trainable, non_trainable, metrics):
-            y_pred, non_trainable, added_losses = self.stateless_call(
-                trainable, non_trainable, x, training=True, return_losses=True
-            )
-            with self._scope(trainable, non_trainable, metrics, optimizer_values) as scope:
-                losses = self.compute_task_losses(y, y_pred, sample_weight)
-                objectives = self.compute_objectives(losses, added_losses)
+        def scope(trunk_values, branch_values, non_trainable):
+            trainable = paths.join(trunk_values, branch_values)
+            return self._scope(trainable, non_trainable, metrics, optimizer_values)
+
+        def trunk(trunk_values):
+            with scope(trunk_values, branch_values, non_trainable) as inside:
+                return paths.features(x), self._state(inside)[0]
+
+        features, trunk_vjp, after_trunk = jax.vjp(trunk, trunk_values, has_aux=True)
+
+        def branches(features, branch_values):
+            with scope(trunk_values, branch_values, after_trunk) as inside:
+                y_pred = paths.predictions(x, features)
+                targets, weights = self.valid_targets(y, y_pred, sample_weight)
+                losses, images = self.compute_task_losses(targets, y_pred, weights)
+                objectives, present = self.compute_objectives(losses, images)
                 scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
-            return scaled, (y_pred, losses, objectives, *self._state(scope))
+            step = (targets, y_pred, weights, losses, images, sum(objectives))
+            return scaled, (step, present, self._state(inside)[0])
 
-        scaled, vjp, (y_pred, losses, objectives, non_trainable, metrics) = jax.vjp(
-            lambda trainable: forward(trainable, non_trainable, metrics), trainable, has_aux=True
+        scaled, linear, (step, present, after_branches) = jax.linearize(
+            branches, features, branch_values, has_aux=True
         )
-        one = jax.numpy.ones_like(scaled[0])
+        # Transposing one output of the linear map goes back along that task's path only.
         gradients = [
-            vjp([one if j == k else 0 * one for j in range(len(scaled))])[0]
-            for k in range(len(scaled))
+            keras.tree.flatten(
+                jax.linear_transpose(
+                    lambda *tangents, k=k: linear(*tangents)[k], features, branch_values
+                )(jax.numpy.ones_like(objective))
+            )
+            for k, objective in enumerate(scaled)
         ]
 
-        with self._scope(trainable, non_trainable, metrics, optimizer_values) as scope:
-            gradient = self.balancer.combine(gradients)
-            self.track_objectives(objectives, x)
-            logs = self.compute_metrics(x, y, y_pred, sample_weight)
-            logs = {**logs, **self.weight_logs(losses)}
-        non_trainable, metrics = self._state(scope)
-        trainable, optimizer_values = self.optimizer.stateless_apply(
-            optimizer_values, gradient, trainable
+        with scope(trunk_values, branch_values, after_branches) as inside:
+            gradient, logs = self.balance(gradients, step[3], present)
+            is_update = self.is_update(step[3], present)
+            logs = {**self.train_logs(*step), **logs}
+        new_non_trainable, metrics = self._state(inside)
+        (at_trunk,) = trunk_vjp(gradient[: len(features)])
+        new_trainable, new_optimizer_values = self.optimizer.stateless_apply(
+            optimizer_values, paths.join(at_trunk, gradient[len(features) :]), trainable
+        )
+        trainable, non_trainable, optimizer_values = jax.tree.map(
+            lambda new, old: jax.numpy.where(is_update, new, old),
+            (new_trainable, new_non_trainable, new_optimizer_values),
+            (trainable, non_trainable, optimizer_values),
         )
         return logs, (trainable, non_trainable, optimizer_values, metrics)
 

@@ -12,21 +12,41 @@ class TrainStep:
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        variables = self.trainable_variables
+        paths = self.paths
+        state = [tf.identity(variable.value) for variable in self.non_trainable_variables]
 
+        with tf.GradientTape() as trunk_tape:
+            features = paths.features(x)
         with tf.GradientTape(persistent=True) as tape:
-            y_pred = self(x, training=True)
-            losses = self.compute_task_losses(y, y_pred, sample_weight)
-            objectives = self.compute_objectives(losses)
+            tape.watch(features)
+            y_pred = paths.predictions(x, features)
+            y, weights = self.valid_targets(y, y_pred, sample_weight)
+            losses, images = self.compute_task_losses(y, y_pred, weights)
+            objectives, present = self.compute_objectives(losses, images)
             scaled = [
                 self.optimizer.scale_loss(objective / self.num_replicas) for objective in objectives
             ]
 
-        gradients = [tape.gradient(objective, variables) for objective in scaled]
+        sources = [*features, *paths.branch_variables]
+        gradients = [tape.gradient(objective, sources) for objective in scaled]
         del tape  # A persistent tape keeps every activation.
-        if variables:
-            self.optimizer.apply(self.balancer.combine(gradients), variables)
+        gradient, logs = self.balance(gradients, losses, present)
+        at_features, at_branches = gradient[: len(features)], gradient[len(features) :]
+        at_trunk = trunk_tape.gradient(features, paths.trunk_variables, at_features)
 
-        self.track_objectives(objectives, x)
-        logs = self.compute_metrics(x, y, y_pred, sample_weight)
-        return {**logs, **self.weight_logs(losses)}
+        def update():
+            self.optimizer.apply(
+                [*at_trunk, *at_branches], [*paths.trunk_variables, *paths.branch_variables]
+            )
+
+        def restore():
+            for variable, value in zip(self.non_trainable_variables, state, strict=True):
+                variable.assign(value)
+
+        if self.num_replicas > 1:
+            update()  # Replicas cannot meet inside a condition.
+        elif self.trainable_variables:
+            tf.cond(self.is_update(losses, present), update, restore)
+
+        metrics = self.train_logs(y, y_pred, weights, losses, images, sum(objectives))
+        return {**metrics, **logs}

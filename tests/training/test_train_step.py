@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_atinet
+from keras_atinet.balancing import GradientBalancer
 
 TASKS = ("segmentation", "depth")
 
@@ -196,28 +197,22 @@ def test_fit_on_batches_of_any_size(make, batch):
     np.testing.assert_allclose(total, 2, rtol=1e-5)
 
 
-@keras.saving.register_keras_serializable(package="tests")
-class SumOfGradients(keras_atinet.balancing.Balancer):
-    """Differentiates every loss by itself and adds the gradients up."""
-
-    def objectives(self, losses):
-        return [losses[0], losses[1]]
-
-    def combine(self, gradients):
-        pairs = zip(*gradients, strict=True)
-        return [b if a is None else a if b is None else a + b for a, b in pairs]
-
-
-def test_gradients_of_each_task(make, batch, values):
+@pytest.mark.parametrize("network", [keras_atinet.Split, keras_atinet.MTAN, keras_atinet.PADNet])
+def test_gradients_of_each_task_add_up(make, batch, values, network):
+    """Taken task by task and added up, they are those of the sum; the encoder included."""
     images, targets = batch
     results = []
-    for balancer in ("equal", SumOfGradients()):
-        model = make(balancer=balancer, metrics={}, optimizer=keras.optimizers.SGD(0.1))
+    for balancer in ("equal", GradientBalancer(), GradientBalancer("bottleneck", True)):
+        model = make(network, balancer=balancer, metrics={}, optimizer=keras.optimizers.SGD(0.1))
         logs = model.train_on_batch(images, pick(targets), return_dict=True)
-        results.append((logs["loss"], values(model.trainable_variables)))
-    np.testing.assert_allclose(results[1][0], results[0][0], rtol=1e-5)
-    for one, other in zip(results[0][1], results[1][1], strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+        results.append((logs["loss"], values(model.variables)))
+    for loss, weights in results[1:]:
+        np.testing.assert_allclose(loss, results[0][0], rtol=1e-5)
+        for one, other in zip(results[0][1], weights, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+    names = {"segmentation_gradient_norm", "depth_gradient_norm", "segmentation_depth_cosine"}
+    assert names <= set(logs)
+    assert logs["depth_gradient_norm"] > 0 and -1 <= logs["segmentation_depth_cosine"] <= 1
 
 
 @keras.saving.register_keras_serializable(package="tests")

@@ -1,0 +1,113 @@
+import itertools
+
+import keras
+from keras import ops
+
+from keras_atinet.balancing.balancer import Balancer
+
+OVER = ("shared_weights", "bottleneck")
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class GradientBalancer(Balancer):
+    """Weighs the gradients of the tasks where they meet; by itself, it adds them up.
+
+    With `g_k` the gradient of the loss of task k by what the tasks share, the update follows
+    `sum_k w_k g_k`. Weights of the network that belong to one task (masks, heads) always get the
+    gradient of their own task. A subclass gives `w` from the inner products `G_jk = g_j . g_k`
+    (`gradient_weights`), or the sum itself (`combine`).
+
+    Args:
+        over: what the gradients are taken by. `"shared_weights"` is exact: one backward pass for
+            each task through the whole network. `"bottleneck"`, the idea of MGDA-UB: by the
+            features that the shared network hands to the tasks, and by the shared weights after
+            them; their sum then goes back through the shared network once.
+            Defaults to `"shared_weights"`.
+        diagnostics: bool, also log the norm of every `g_k` (`<task>_gradient_norm`) and the cosine
+            of every pair (`<task>_<task>_cosine`). Defaults to `False`.
+
+    Raises:
+        ValueError: if `over` is none of these.
+
+    Example:
+        >>> watch = keras_atinet.balancing.GradientBalancer(diagnostics=True)
+        >>> model.compile("adam", balancer=watch)  # equal weights, and how the tasks get along
+
+    Reference: MGDA-UB, Sener and Koltun, NeurIPS 2018, section 3.3.
+    """
+
+    needs_gradients = True
+
+    def __init__(self, over="shared_weights", diagnostics=False, **kwargs):
+        super().__init__(**kwargs)
+        if over not in OVER:
+            raise ValueError(
+                f"`over` of `{type(self).__name__}` must be one of {OVER}. Received: over={over!r}."
+            )
+        self.over = over
+        self.diagnostics = diagnostics
+
+    def gradient_weights(self, gram, losses, present):
+        """The weight of every task's gradient.
+
+        Args:
+            gram: float32 tensor `(K, K)`, `g_j . g_k`; zero where a task is absent.
+            losses, present: float32 tensors `(K,)`, as for `Balancer`.
+
+        Returns:
+            Float32 tensor `(K,)`.
+        """
+        return ops.ones_like(losses)
+
+    def combine(self, gradients, weights):
+        """One gradient from those of the tasks: `sum_k w_k g_k`.
+
+        Args:
+            gradients: list over the tasks of lists of tensors (or `None`).
+            weights: float32 tensor `(K,)`, from `gradient_weights`.
+
+        Returns:
+            List of tensors (or `None`).
+        """
+        weights = ops.unstack(weights)
+        return [
+            add(
+                None if gradient is None else ops.cast(weight, gradient.dtype) * gradient
+                for weight, gradient in zip(weights, column, strict=True)
+            )
+            for column in zip(*gradients, strict=True)
+        ]
+
+    def gradient_logs(self, gram, names):
+        """What `diagnostics` logs, a dict of scalars."""
+        norms = ops.sqrt(ops.diagonal(gram))
+        logs = {f"{name}_gradient_norm": norms[k] for k, name in enumerate(names)}
+        for j, k in itertools.combinations(range(len(names)), 2):
+            cosine = ops.divide_no_nan(gram[j, k], norms[j] * norms[k])
+            logs[f"{names[j]}_{names[k]}_cosine"] = cosine
+        return logs
+
+    def get_config(self):
+        return {**super().get_config(), "over": self.over, "diagnostics": self.diagnostics}
+
+
+def gram_matrix(gradients):
+    """The inner products of the tasks' gradients, `(K, K)` float32.
+
+    Args:
+        gradients: list over the tasks of lists of tensors; `None` stands for zero.
+    """
+    gram = ops.zeros((len(gradients), len(gradients)))
+    for column in zip(*gradients, strict=True):
+        known = next((gradient for gradient in column if gradient is not None), None)
+        if known is not None:
+            rows = [ops.zeros_like(known) if gradient is None else gradient for gradient in column]
+            rows = ops.stack([ops.reshape(ops.cast(row, "float32"), (-1,)) for row in rows])
+            gram += ops.matmul(rows, ops.transpose(rows))
+    return gram
+
+
+def add(tensors):
+    """The sum of the tensors that are not `None`; `None` if all are."""
+    tensors = [tensor for tensor in tensors if tensor is not None]
+    return sum(tensors[1:], tensors[0]) if tensors else None

@@ -1,0 +1,41 @@
+"""Checks of the arguments that all the networks share."""
+
+import numpy as np
+
+from keras_atinet.tasks import get_tasks
+
+
+def standardize_arguments(tasks, input_shape, filters, model):
+    """Checks them and gives them their final form.
+
+    Args:
+        tasks: see `get_tasks`.
+        input_shape: `(height, width, channels)`, height and width divisible by 32.
+        filters: five positive ints.
+        model: str, the name to use in errors.
+
+    Returns:
+        List of `Task`, and the two shapes as tuples.
+
+    Raises:
+        ValueError: if one of them is none of these.
+    """
+    input_shape, filters = (tuple(np.ravel(value).tolist()) for value in (input_shape, filters))
+    if len(input_shape) != 3 or not all(isinstance(n, int) and n > 0 for n in input_shape):
+        raise ValueError(
+            f"`{model}` needs `input_shape=(height, width, channels)`. "
+            f"Received: input_shape={input_shape}. Use e.g. (288, 384, 3)."
+        )
+    height, width, channels = input_shape
+    if height % 32 or width % 32:
+        padded = (height + -height % 32, width + -width % 32, channels)
+        raise ValueError(
+            f"`{model}` needs an image height and width divisible by 32. "
+            f"Received: input_shape={input_shape}. Pad or resize to {padded}."
+        )
+    if len(filters) != 5 or not all(isinstance(n, int) and n > 0 for n in filters):
+        raise ValueError(
+            f"`filters` of `{model}` must be five positive integers, one for each level. "
+            f"Received: filters={filters}. Use e.g. (64, 128, 256, 512, 512)."
+        )
+    return get_tasks(tasks), input_shape, filters

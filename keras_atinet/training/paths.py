@@ -1,0 +1,94 @@
+"""Where the tasks of a network part, and what they share."""
+
+import keras
+
+from keras_atinet.balancing.gradient_balancer import add, gram_matrix
+
+
+class Paths:
+    """A network in two: the `trunk` that leads to the features, the `branches` from there on.
+
+    Gradients of single tasks are taken by the trunk's features and by the variables of the
+    branches. Without a trunk, the branches are the whole network.
+
+    Args:
+        model: `MultiTaskModel`.
+        over: str, that of a `GradientBalancer`, or `None` if no gradients are weighed.
+
+    Attributes:
+        trunk_variables, branch_variables: the trainable variables of the two parts.
+    """
+
+    def __init__(self, model, over=None):
+        names = [task.name for task in model.tasks]
+        self.trunk, self.branches = None, model
+        if over == "bottleneck":
+            self.trunk = keras.Model(model.input, model.features)
+            self.branches = keras.Model(model.features, model.output)
+        inside = set() if self.trunk is None else _identities(self.trunk)
+        self._in_trunk = [id(variable) in inside for variable in model.trainable_variables]
+        self.trunk_variables, self.branch_variables = self.split(model.trainable_variables)
+        if over is not None:
+            reached = [_identities(keras.Model(model.input, model.output[n])) for n in names]
+            # For each variable of the branches the tasks that depend on it.
+            self._owners = [
+                [k for k, ids in enumerate(reached) if id(variable) in ids]
+                for variable in self.branch_variables
+            ]
+
+    def features(self, x):
+        """The features, a list of tensors; empty without a trunk."""
+        return [] if self.trunk is None else keras.tree.flatten(self.trunk(x, training=True))
+
+    def predictions(self, x, features):
+        """What the network predicts, from its features if it has a trunk."""
+        return self.branches(features if self.trunk is not None else x, training=True)
+
+    def split(self, values):
+        """Values of the model's trainable variables, those of trunk and of branches."""
+        pairs = list(zip(values, self._in_trunk, strict=True))
+        return [v for v, in_trunk in pairs if in_trunk], [
+            v for v, in_trunk in pairs if not in_trunk
+        ]
+
+    def join(self, trunk_values, branch_values):
+        """Undoes `split`."""
+        parts = {True: iter(trunk_values), False: iter(branch_values)}
+        return [next(parts[in_trunk]) for in_trunk in self._in_trunk]
+
+    def combine(self, balancer, gradients, losses, present, scale):
+        """One gradient from those of the tasks and of what layers added to the losses.
+
+        Args:
+            balancer: `GradientBalancer`.
+            gradients: list over the tasks, and perhaps one more, of lists of tensors, as long as
+                the features and the branch variables together.
+            losses, present: as for `GradientBalancer.gradient_weights`.
+            scale: scalar, the factor that the losses were multiplied by.
+
+        Returns:
+            List of tensors, as long; the weights `(K,)`; the inner products `(K, K)`.
+        """
+        num_tasks = len(losses)
+        columns = list(zip(*gradients, strict=True))
+        owners = [*[range(num_tasks)] * (len(columns) - len(self._owners)), *self._owners]
+        shared = [index for index, tasks in enumerate(owners) if len(tasks) > 1]
+        meeting = [[gradient[index] for index in shared] for gradient in gradients[:num_tasks]]
+        gram = gram_matrix(meeting) / scale / scale
+        weights = balancer.gradient_weights(gram, losses, present)
+        combined = dict(zip(shared, balancer.combine(meeting, weights), strict=True))
+        # The rest: one task's own, and what layers added to the losses.
+        rest = [
+            add(
+                gradient
+                for k, gradient in enumerate(column)
+                if k >= num_tasks or (k in tasks and len(tasks) == 1)
+            )
+            for column, tasks in zip(columns, owners, strict=True)
+        ]
+        gradient = [add([combined.get(index), other]) for index, other in enumerate(rest)]
+        return gradient, weights, gram
+
+
+def _identities(model):
+    return {id(variable) for variable in model.trainable_variables}
