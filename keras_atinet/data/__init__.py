@@ -6,6 +6,7 @@ from keras_atinet.data.folder import Folder
 from keras_atinet.data.masking import mask_depth, mask_labels
 from keras_atinet.data.mtan_arrays import MTANArrays
 from keras_atinet.data.normals import normals_from_depth
+from keras_atinet.data.parquet import HuggingFace, Parquet
 from keras_atinet.data.pipeline import pipeline
 from keras_atinet.data.rooms import Rooms
 from keras_atinet.data.scale_crop import scale_crop
@@ -14,7 +15,9 @@ from keras_atinet.data.transforms import fill_missing, mirror, resize
 
 __all__ = [
     "Folder",
+    "HuggingFace",
     "MTANArrays",
+    "Parquet",
     "Rooms",
     "Source",
     "adjust_color",

@@ -88,7 +88,13 @@ class ArraySource(Source):
     def _stored(self, index, key, channels):
         # The array with channels last, (H, W) for labels, and its place.
         where = f"{key!r} in {self._where(index, key)}"
-        array = self._array(index, key)
+        try:
+            array = self._array(index, key)
+        except Exception as error:
+            raise ValueError(
+                f"The array cannot be read; it may be cut short. Received: {where} ({error}). "
+                "Write or download it again, or remove it."
+            ) from error
         if array is None and key != "image":
             return None, where
         stated = np.shape(array)

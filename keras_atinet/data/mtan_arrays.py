@@ -1,5 +1,6 @@
 """NYUv2 as the arrays that MTAN's authors share."""
 
+import contextlib
 import functools
 import pathlib
 
@@ -64,7 +65,11 @@ class MTANArrays(ArraySource):
 
     @functools.cached_property
     def image_size(self):
-        sizes = {_load(path, "image").shape[:2] for path in self._files["image"].values()}
+        sizes = set()
+        for path in self._files["image"].values():
+            # A damaged file is reported when it is asked for.
+            with contextlib.suppress(Exception):
+                sizes.add(_load(path).shape[:2])
         return sizes.pop() if len(sizes) == 1 else None
 
     def __len__(self):
@@ -72,7 +77,7 @@ class MTANArrays(ArraySource):
 
     def _array(self, index, key):
         path = self._files[key].get(self._numbers[index])
-        return None if path is None else np.array(_load(path, key))
+        return None if path is None else np.array(_load(path))
 
     def _where(self, index, key):
         number = self._numbers[index]
@@ -96,13 +101,6 @@ def _files(folder):
     return {int(path.stem): path for path in paths if path.stem.isdecimal()}
 
 
-def _load(path, key):
+def _load(path):
     # Mapped, because only the header may be asked for, and a damaged one may ask for much memory.
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:
-        raise ValueError(
-            f"The array cannot be read; it may be cut short. "
-            f"Received: {key!r} in '{path}' ({error}). "
-            "Write it again or remove it."
-        ) from error
+    return np.load(path, mmap_mode="r", allow_pickle=False)
