@@ -3,10 +3,11 @@
 from keras_atinet.data.augmentation import random_color, random_mirror, random_scale_crop
 from keras_atinet.data.color import adjust_color, normalize_image
 from keras_atinet.data.folder import Folder
+from keras_atinet.data.hugging_face import HuggingFace
 from keras_atinet.data.masking import mask_depth, mask_labels
 from keras_atinet.data.mtan_arrays import MTANArrays
 from keras_atinet.data.normals import normals_from_depth
-from keras_atinet.data.parquet import HuggingFace, Parquet
+from keras_atinet.data.parquet import Parquet
 from keras_atinet.data.pipeline import pipeline
 from keras_atinet.data.rooms import Rooms
 from keras_atinet.data.scale_crop import scale_crop
