@@ -31,6 +31,7 @@ ORDER = [
     "report",
     "runs",
     "commands",
+    "data_commands",
     "cli",
     "__main__",
 ]

@@ -28,7 +28,7 @@ _READERS = {
     "normal": read_normals,
     "quantity": read_quantity,
 }
-_PICTURES = (".jpg", ".jpeg", ".png")
+PICTURES = (".jpg", ".jpeg", ".png")
 
 
 class Folder(Source):
@@ -70,7 +70,7 @@ class Folder(Source):
         self.path = pathlib.Path(path)
         self.split = split
         self._root = _split_root(self.path, split)
-        self._images = _files(self._root / "image", _PICTURES)
+        self._images = self._files(self._root / "image", PICTURES)
         if not self._images:
             raise FileNotFoundError(
                 "A split needs pictures (.jpg, .jpeg or .png) in its folder `image`. "
@@ -124,15 +124,33 @@ class Folder(Source):
                 f"{subfolders(self._root)}. Choose other `tasks`, or make the folder, empty if "
                 "no picture of this split has the target."
             )
-        files = _files(folder, (*_PICTURES, ".npy"))
+        files = self._files(folder, (*PICTURES, ".npy"))
         strays = sorted(files.keys() - self._images.keys())
-        if strays:
-            raise ValueError(
+        for stray in strays:
+            self._refuse(
                 f"Every file of task {key!r} needs a picture of the same name in "
-                f"'{self._root / 'image'}'. Received: '{files[strays[0]]}', one of {len(strays)} "
+                f"'{self._root / 'image'}'. Received: '{files[stray]}', one of {len(strays)} "
                 "without. Is the folder complete?"
             )
         return files
+
+    def _files(self, folder, suffixes):
+        # name without suffix -> path
+        files = {}
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix.lower() not in suffixes or path.name.startswith("."):
+                continue
+            if path.stem in files:
+                self._refuse(
+                    "A name must occur once in a folder. "
+                    f"Received: '{files[path.stem]}' and '{path}'. Remove one."
+                )
+            files[path.stem] = path
+        return files
+
+    def _refuse(self, text):
+        # `LenientFolder` goes on, to find all that is wrong.
+        raise ValueError(text)
 
 
 @contextlib.contextmanager
@@ -142,21 +160,6 @@ def _naming(key):
         yield
     except ValueError as error:
         raise ValueError(f"The {key!r} of a sample cannot be read. {error}") from error
-
-
-def _files(folder, suffixes):
-    # name without suffix -> path
-    files = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() not in suffixes or path.name.startswith("."):
-            continue
-        if path.stem in files:
-            raise ValueError(
-                "A name must occur once in a folder. "
-                f"Received: '{files[path.stem]}' and '{path}'. Remove one."
-            )
-        files[path.stem] = path
-    return files
 
 
 def _split_root(path, split):

@@ -1,0 +1,165 @@
+"""Opens data, whatever form it has."""
+
+import pathlib
+from typing import NamedTuple
+
+from keras_atinet.data.folder import PICTURES, Folder
+from keras_atinet.data.mtan_arrays import MTANArrays
+from keras_atinet.data.parquet import HuggingFace, Parquet
+from keras_atinet.data.prepared import Prepared, prepared_splits
+from keras_atinet.data.rooms import Rooms
+from keras_atinet.data.source import Source
+
+ROOMS = "rooms"
+_HUB = "huggingface:"
+_FROM_LEARNING_ON = ("train", "training", "val", "validation", "valid", "test", "testing")
+_EXPECTED = """\
+Expected one of
+- 'rooms', made up on the fly;
+- a folder of images and targets: [SPLIT/]image/NAME.jpg or .png, [SPLIT/]depth/NAME.png, ...;
+- a folder of MTAN arrays: SPLIT/image/0.npy, SPLIT/label/0.npy, ...;
+- a folder of parquet files: [data/]SPLIT-00000-of-00005.parquet, ...;
+- the file nyu_depth_v2_labeled.mat;
+- a folder that `keras-atinet data prepare` wrote: SPLIT/prepared.json;
+- 'huggingface:tanganke/nyuv2'"""
+
+
+class Form(NamedTuple):
+    """A form of data: what it is called, the class that reads it, and its splits."""
+
+    title: str
+    source: type
+    splits: list
+
+
+def open_source(where, split=None, tasks=None, **options):
+    """Opens data after a look at what lies there.
+
+    Args:
+        where: str or path: `"rooms"`, a folder of aligned images, of MTAN arrays or of parquet
+            files, `nyu_depth_v2_labeled.mat`, a prepared folder, or `"huggingface:"` and the id of
+            a data set.
+        split: str, or None for the first of `splits(where)`, the one to learn from.
+        tasks: sequence of task keys, or None for all that there are.
+        options: further arguments of that source.
+
+    Returns:
+        `Source`.
+
+    Raises:
+        FileNotFoundError: if nothing lies there, nothing known, or no such split or task.
+        ValueError: if a file is not what it should be.
+
+    Example:
+
+    ```python
+    train = open_source("nyuv2")
+    train.split, len(train)  # ("train", 795)
+    ```
+    """
+    form = recognize(where)
+    split = form.splits[0] if split is None else split
+    if form.source is Rooms:
+        source = Rooms(split=split, **options)
+        return source if tasks is None else _Chosen(source, tasks)
+    return form.source(str(where).removeprefix(_HUB), split=split, tasks=tasks, **options)
+
+
+class _Chosen(Source):
+    # Some tasks of a source that always makes all of them.
+    def __init__(self, source, tasks):
+        unknown = [key for key in tasks if key not in source.tasks]
+        if unknown:
+            raise ValueError(
+                f"The data offers the tasks {list(source.tasks)}. Received: {unknown[0]!r}."
+            )
+        self.source, self.split, self.image_size = source, source.split, source.image_size
+        self.tasks = {key: source.tasks[key] for key in tasks}
+
+    def __len__(self):
+        return len(self.source)
+
+    def __getitem__(self, index):
+        sample = self.source[index]
+        return {key: sample[key] for key in ("image", *self.tasks)}
+
+
+def splits(where):
+    """The splits that some data has, the one to learn from first.
+
+    Args:
+        where: see `open_source`.
+
+    Returns:
+        list of str; `[None]` if the data is not split.
+    """
+    return recognize(where).splits
+
+
+def recognize(where):
+    """The `Form` of some data; arguments and errors as for `open_source`."""
+    if str(where) == ROOMS:
+        return Form("rooms made up on the fly", Rooms, ["train", "test"])
+    if str(where).startswith(_HUB):
+        return Form("a data set of the Hugging Face hub", HuggingFace, ["train", "val"])
+    path = pathlib.Path(where)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no such data. Received: '{where}'. {_EXPECTED}.")
+    for look in (_prepared, _matlab, _folder, _arrays, _parquet):
+        form = look(path)
+        if form is not None:
+            return form._replace(splits=_ordered(form.splits))
+    raise FileNotFoundError(f"Found no data that is known: {_found(path)}. {_EXPECTED}.")
+
+
+def _prepared(path):
+    names = prepared_splits(path) if path.is_dir() else []
+    return Form("a prepared folder", Prepared, names) if names else None
+
+
+def _matlab(path):
+    if path.suffix.lower() != ".mat" or not path.is_file():
+        return None
+    from keras_atinet.data.nyuv2_mat import NYUv2Mat
+
+    return Form("the labelled set of NYUv2", NYUv2Mat, ["train", "test"])
+
+
+def _folder(path):
+    names = _with_images(path, PICTURES)
+    return Form("a folder of images", Folder, names) if names else None
+
+
+def _arrays(path):
+    names = _with_images(path, (".npy",))
+    return Form("a folder of MTAN arrays", MTANArrays, names) if names else None
+
+
+def _parquet(path):
+    files = [*path.glob("*.parquet"), *path.glob("data/*.parquet")] if path.is_dir() else [path]
+    names = {file.stem.split("-")[0] for file in files if file.suffix == ".parquet"}
+    return Form("a folder of parquet files", Parquet, names) if names else None
+
+
+def _with_images(path, suffixes):
+    # Names of the subfolders that have a folder `image` with such files; [None] for the folder.
+    def fits(folder):
+        images = folder / "image"
+        return images.is_dir() and any(f.suffix.lower() in suffixes for f in images.iterdir())
+
+    if not path.is_dir():
+        return []
+    return [None] if fits(path) else [folder.name for folder in path.iterdir() if fits(folder)]
+
+
+def _ordered(names):
+    ranks = {name: rank for rank, name in enumerate(_FROM_LEARNING_ON)}
+    return sorted(names, key=lambda name: (ranks.get(name, len(ranks)), name or ""))
+
+
+def _found(path):
+    if not path.is_dir():
+        return f"'{path}' is a file"
+    names = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in path.iterdir())
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return f"'{path}' has {shown or 'nothing in it'}"
