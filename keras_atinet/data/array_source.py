@@ -79,6 +79,9 @@ class ArraySource(Source):
                 sample[key] = _depth(array) if key == "depth" else self._normals(array)
         return sample
 
+    def where(self, index):
+        return self._where(index, "image")
+
     def _array(self, index, key):
         raise NotImplementedError(f"`{type(self).__name__}` does not define `_array`.")
 

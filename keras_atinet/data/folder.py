@@ -84,7 +84,7 @@ class Folder(Source):
         self._targets = {key: self._target_files(key) for key in keys}
         for key, facts in self._facts.items():
             if facts["kind"] == "segmentation" and "num_classes" not in facts:
-                facts["num_classes"] = _count_classes(self._targets[key].values(), facts)
+                facts["num_classes"] = self._count_classes(self._targets[key].values(), facts)
         self.tasks = {key: _public(facts) for key, facts in self._facts.items()}
 
     @functools.cached_property
@@ -115,6 +115,9 @@ class Folder(Source):
                         f"'{self._images[name]}' of {size} pixels."
                     )
         return sample
+
+    def where(self, index):
+        return f"'{self._images[self._names[index]]}'"
 
     def _target_files(self, key):
         folder = self._root / self._facts[key]["folder"]
@@ -147,6 +150,9 @@ class Folder(Source):
                 )
             files[path.stem] = path
         return files
+
+    def _count_classes(self, paths, facts):
+        return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
 
     def _refuse(self, text):
         # `LenientFolder` goes on, to find all that is wrong.
@@ -183,7 +189,3 @@ def _split_root(path, split):
 def _public(facts):
     names = ("kind", "channels", *CLASS_FACTS)
     return {name: facts[name] for name in names if name in facts}
-
-
-def _count_classes(paths, facts):
-    return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)

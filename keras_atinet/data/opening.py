@@ -4,14 +4,16 @@ import pathlib
 from typing import NamedTuple
 
 from keras_atinet.data.folder import PICTURES, Folder
+from keras_atinet.data.hugging_face import HuggingFace
 from keras_atinet.data.mtan_arrays import MTANArrays
-from keras_atinet.data.parquet import HuggingFace, Parquet
+from keras_atinet.data.parquet import Parquet
 from keras_atinet.data.prepared import Prepared, prepared_splits
 from keras_atinet.data.rooms import Rooms
 from keras_atinet.data.source import Source
 
 ROOMS = "rooms"
 _HUB = "huggingface:"
+_MATLAB_FILE = "nyu_depth_v2_labeled.mat"
 _FROM_LEARNING_ON = ("train", "training", "val", "validation", "valid", "test", "testing")
 _EXPECTED = """\
 Expected one of
@@ -19,7 +21,7 @@ Expected one of
 - a folder of images and targets: [SPLIT/]image/NAME.jpg or .png, [SPLIT/]depth/NAME.png, ...;
 - a folder of MTAN arrays: SPLIT/image/0.npy, SPLIT/label/0.npy, ...;
 - a folder of parquet files: [data/]SPLIT-00000-of-00005.parquet, ...;
-- the file nyu_depth_v2_labeled.mat;
+- the file nyu_depth_v2_labeled.mat, or its folder;
 - a folder that `keras-atinet data prepare` wrote: SPLIT/prepared.json;
 - 'huggingface:tanganke/nyuv2'"""
 
@@ -37,7 +39,7 @@ def open_source(where, split=None, tasks=None, **options):
 
     Args:
         where: str or path: `"rooms"`, a folder of aligned images, of MTAN arrays or of parquet
-            files, `nyu_depth_v2_labeled.mat`, a prepared folder, or `"huggingface:"` and the id of
+            files, `nyu_depth_v2_labeled.mat` or its folder, a prepared folder, or `"huggingface:"` and the id of
             a data set.
         split: str, or None for the first of `splits(where)`, the one to learn from.
         tasks: sequence of task keys, or None for all that there are.
@@ -118,7 +120,7 @@ def _prepared(path):
 
 
 def _matlab(path):
-    if path.suffix.lower() != ".mat" or not path.is_file():
+    if path.suffix.lower() != ".mat" and not (path / _MATLAB_FILE).is_file():
         return None
     from keras_atinet.data.nyuv2_mat import NYUv2Mat
 

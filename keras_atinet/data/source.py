@@ -50,6 +50,10 @@ class Source:
     def __getitem__(self, index):
         raise NotImplementedError(f"`{type(self).__name__}` does not define `__getitem__`.")
 
+    def where(self, index):
+        """Where a sample is, for messages: str, which names its file if it has one."""
+        return f"sample {index}"
+
     def _position(self, index):
         # Index errors end `for sample in source` after the last sample.
         if not -len(self) <= index < len(self):
