@@ -1,13 +1,38 @@
 """Balancers: how the losses of the tasks become one update."""
 
 from keras_atinet.balancing.balancer import Balancer
+from keras_atinet.balancing.dynamic_task_prioritization import DynamicTaskPrioritization
 from keras_atinet.balancing.dynamic_weight_average import DynamicWeightAverage
 from keras_atinet.balancing.equal import Equal
+from keras_atinet.balancing.famo import FAMO
+from keras_atinet.balancing.fixed import Fixed
+from keras_atinet.balancing.geometric_loss import GeometricLoss
+from keras_atinet.balancing.graddrop import GradDrop
 from keras_atinet.balancing.gradient_balancer import GradientBalancer
+from keras_atinet.balancing.gradnorm import GradNorm
+from keras_atinet.balancing.gradvac import GradVac
+from keras_atinet.balancing.impartial_loss import ImpartialLoss
+from keras_atinet.balancing.mgda import MGDA
+from keras_atinet.balancing.pcgrad import PCGrad
+from keras_atinet.balancing.random_loss_weighting import RandomLossWeighting
+from keras_atinet.balancing.smooth_tchebycheff import SmoothTchebycheff
+from keras_atinet.balancing.uncertainty import Uncertainty
 
 BALANCERS = {
     "equal": Equal,
     "dwa": DynamicWeightAverage,
+    "uncertainty": Uncertainty,
+    "rlw": RandomLossWeighting,
+    "gls": GeometricLoss,
+    "dtp": DynamicTaskPrioritization,
+    "imtl_l": ImpartialLoss,
+    "famo": FAMO,
+    "stch": SmoothTchebycheff,
+    "gradnorm": GradNorm,
+    "pcgrad": PCGrad,
+    "gradvac": GradVac,
+    "graddrop": GradDrop,
+    "mgda": MGDA,
 }
 
 
