@@ -7,6 +7,7 @@ from keras_atinet.data.hugging_face import HuggingFace
 from keras_atinet.data.masking import mask_depth, mask_labels
 from keras_atinet.data.mtan_arrays import MTANArrays
 from keras_atinet.data.normals import normals_from_depth
+from keras_atinet.data.nyuv2_mat import NYUv2Mat
 from keras_atinet.data.parquet import Parquet
 from keras_atinet.data.pipeline import pipeline
 from keras_atinet.data.rooms import Rooms
@@ -18,6 +19,7 @@ __all__ = [
     "Folder",
     "HuggingFace",
     "MTANArrays",
+    "NYUv2Mat",
     "Parquet",
     "Rooms",
     "Source",

@@ -43,15 +43,8 @@ class ArraySource(Source):
     channels_first = False
 
     def __init__(self, split, tasks, available, normal_axes):
-        tasks = tuple(key for key in FACTS if key in available) if tasks is None else tuple(tasks)
-        unknown = [key for key in tasks if key not in available]
-        if unknown:
-            raise FileNotFoundError(
-                "A task must be among those that the data have. "
-                f"Expected: some of {sorted(available)}. Received: {unknown[0]!r} in `tasks`."
-            )
+        self.tasks = {key: dict(FACTS[key]) for key in chosen_tasks(tasks, available)}
         self.split = split
-        self.tasks = {key: dict(FACTS[key]) for key in tasks}
         if normal_axes is not None or "depth" not in available:
             self.normal_axes = ("x", "y", "z") if normal_axes is None else tuple(normal_axes)
             as_matrix(self.normal_axes)
@@ -131,6 +124,18 @@ class ArraySource(Source):
                     and depth.shape[:2] == normals.shape[:2]
                 ):
                     yield _depth(depth)[::2, ::2], unit_vectors(_finite(normals))[::2, ::2]
+
+
+def chosen_tasks(tasks, available):
+    """Returns the keys of `tasks`, or all available ones if it is None."""
+    tasks = list(available) if tasks is None else list(tasks)
+    unknown = [key for key in tasks if key not in available]
+    if unknown:
+        raise FileNotFoundError(
+            "A task must be among those that the data have. "
+            f"Expected: some of {list(available)}. Received: {unknown[0]!r} in `tasks`."
+        )
+    return tasks
 
 
 def _image(array, where):
