@@ -39,8 +39,8 @@ def open_source(where, split=None, tasks=None, **options):
 
     Args:
         where: str or path: `"rooms"`, a folder of aligned images, of MTAN arrays or of parquet
-            files, `nyu_depth_v2_labeled.mat` or its folder, a prepared folder, or `"huggingface:"` and the id of
-            a data set.
+            files, `nyu_depth_v2_labeled.mat` or its folder, a prepared folder, or
+            `"huggingface:"` and the id of a data set.
         split: str, or None for the first of `splits(where)`, the one to learn from.
         tasks: sequence of task keys, or None for all that there are.
         options: further arguments of that source.
