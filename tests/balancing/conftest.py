@@ -1,3 +1,7 @@
+import importlib
+import sys
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -93,3 +97,52 @@ def matrices():
 def runner():
     """`run = runner(balancer)`, then `combined = run(matrix, losses=..., present=...)`."""
     return Runner
+
+
+@pytest.fixture(scope="session")
+def libmtl():
+    """`weighting, result = libmtl("MGDA", matrix)`: one of LibMTL's weightings, fed by a matrix.
+
+    After `weighting.backward(losses, ...)`, `result` holds its one gradient. Its files are taken
+    one by one, because the package as a whole needs torchvision (`pip install --no-deps LibMTL`).
+    """
+    torch = pytest.importorskip("torch")
+    spec = importlib.util.find_spec("LibMTL")
+    if spec is None:
+        pytest.skip("LibMTL is not installed")
+    (root,) = spec.submodule_search_locations
+    for name, path in (("LibMTL", root), ("LibMTL.weighting", f"{root}/weighting")):
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__path__ = [path]
+
+    def make(name, matrix):
+        result = []
+
+        class Weighting(getattr(importlib.import_module(f"LibMTL.weighting.{name}"), name)):
+            rep_grad, task_num, device = False, len(matrix), "cpu"
+            _compute_grad_dim = lambda self: None  # noqa: E731
+            _compute_grad = lambda self, losses, mode: torch.tensor(matrix).float()  # noqa: E731
+            _reset_grad = lambda self, gradient: result.append(gradient.numpy())  # noqa: E731
+
+        weighting = Weighting()
+        weighting.init_param()
+        return weighting, result
+
+    return make
+
+
+def ask(balancer, losses, present=None):
+    """The objective and the weights of one step of a balancer that needs the losses only."""
+    present = np.ones(len(losses), "float32") if present is None else np.float32(present)
+    if not balancer.built:
+        balancer.build((len(losses),))
+        balancer.built = True
+    present = ops.convert_to_tensor(present)
+    losses = ops.convert_to_tensor(np.float32(losses)) * present
+    objective = ops.convert_to_numpy(balancer(losses, present))
+    return objective, ops.convert_to_numpy(balancer.task_weights(losses, present))
+
+
+@pytest.fixture(name="ask", scope="session")
+def _ask():
+    return ask
