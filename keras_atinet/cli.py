@@ -1,4 +1,4 @@
-"""The command line: `keras-atinet train`, `evaluate`, `predict`, `info`."""
+"""The command line: `keras-atinet train`, `evaluate`, `predict`, `info`, `data`."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from keras_atinet import commands, runs
+from keras_atinet import commands, data_commands, runs
 from keras_atinet.balancing import BALANCERS
 
 _USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError)
@@ -72,6 +72,7 @@ def _parser():
     _add_evaluate(subparsers)
     _add_predict(subparsers)
     _add_info(subparsers)
+    _add_data(subparsers)
     return parser
 
 
@@ -122,7 +123,7 @@ def _add_train(subparsers):
     parser.add_argument(
         "--resume", metavar="RUN", help="go on with an interrupted run; takes no other settings"
     )
-    _add_verbose(parser, "a line per epoch (default: 1 in a terminal, else 2)")
+    _add_verbose(parser, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
 
 
 def _add_evaluate(subparsers):
@@ -144,7 +145,7 @@ def _add_evaluate(subparsers):
         "--baseline", action="store_true", help="print the best constant prediction as well"
     )
     parser.add_argument("--json", metavar="FILE", help="write the numbers to a file as well")
-    _add_verbose(parser, "one line (default: 0)")
+    _add_verbose(parser, "progress bars, or one line (default: 0)")
 
 
 def _add_predict(subparsers):
@@ -165,6 +166,63 @@ def _add_info(subparsers):
         subparsers, "info", commands.info, "Print versions, devices, and the facts of a model."
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a .keras file or a run folder")
+
+
+def _add_data(subparsers):
+    text = "Look at data, check them, or write them in a fast form."
+    parser = subparsers.add_parser("data", help=text, description=text)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    inspect = _add_data_command(
+        subparsers,
+        "inspect",
+        data_commands.inspect,
+        "Print sizes, ranges, classes and what is missing; write a picture of some samples.",
+    )
+    inspect.add_argument(
+        "--num-samples",
+        type=_count,
+        default=200,
+        metavar="N",
+        help="samples of each split to look at, evenly spaced (default: %(default)s)",
+    )
+    inspect.add_argument(
+        "--out", metavar="FILE", help="picture to write (default: SOURCE-samples.png)"
+    )
+    verify = _add_data_command(
+        subparsers,
+        "verify",
+        data_commands.verify,
+        "Read every sample and list each fault; the exit status is 1 if there is one.",
+    )
+    prepare = _add_data_command(
+        subparsers,
+        "prepare",
+        data_commands.prepare,
+        "Write data as arrays, to be read many times faster; can be stopped and continued.",
+    )
+    prepare.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+    prepare.add_argument(
+        "--image-size", nargs=2, type=_count, metavar=("H", "W"), help="(default: the source's)"
+    )
+    for parser in (verify, prepare):
+        parser.add_argument("--workers", type=_count, default=2, help="threads (default: 2)")
+        _add_verbose(parser, "or progress bars (default: 1 in a terminal)", (0, 1))
+
+
+def _add_data_command(subparsers, name, function, text):
+    parser = _add_command(subparsers, name, function, text)
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="folder of images, of MTAN arrays, of parquet files, a prepared one, "
+        "nyu_depth_v2_labeled.mat, huggingface:NAME, or 'rooms'",
+    )
+    parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="(default: all)")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="(default: the source's)")
+    add_nyu = parser.add_argument_group("for nyu_depth_v2_labeled.mat").add_argument
+    add_nyu("--num-classes", type=int, choices=(13, 40), help="(default: 13)")
+    add_nyu("--depth", choices=("raw", "filled"), help="with holes or without (default: raw)")
+    return parser
 
 
 def _add_command(subparsers, name, function, text):
@@ -190,10 +248,8 @@ def _add_model(parser):
     )
 
 
-def _add_verbose(parser, text):
-    parser.add_argument(
-        "--verbose", type=int, choices=(0, 1, 2), help=f"nothing, progress bars, or {text}"
-    )
+def _add_verbose(parser, text, choices=(0, 1, 2)):
+    parser.add_argument("--verbose", type=int, choices=choices, help=f"nothing, {text}")
 
 
 def _shown(value):

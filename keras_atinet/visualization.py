@@ -1,4 +1,4 @@
-"""Pictures of predictions beside the truth."""
+"""Pictures of samples, and of predictions beside the truth."""
 
 import numpy as np
 from keras import ops
@@ -35,7 +35,6 @@ def prediction_grid(images, targets, predictions, tasks):
     figure = prediction_grid(images, targets, model.predict(images), model.tasks)
     ```
     """
-    new_figure = _matplotlib().figure.Figure
     images = np.asarray(images)
     if images.ndim != 4 or not len(images):
         raise ValueError(
@@ -43,14 +42,59 @@ def prediction_grid(images, targets, predictions, tasks):
             f"Received: shape {images.shape}."
         )
     rows = [_row(images, targets, predictions, tasks, index) for index in range(len(images))]
-    legends = [entries for task in tasks if (entries := _classes(task, targets, predictions))]
-    heights = [_CELL_WIDTH * images.shape[1] / images.shape[2] + _TITLE_HEIGHT] * len(rows)
-    heights += [0.2 * -(-len(entries) // _LEGEND_COLUMNS) + 0.15 for entries in legends]
-    figure = new_figure(
-        figsize=(_CELL_WIDTH * len(rows[0]), sum(heights)), dpi=120, layout="constrained"
+    drawn = {
+        task.name: [targets.get(task.name, []), task.decode(np.asarray(predictions[task.name]))]
+        for task in tasks
+    }
+    return _figure(rows, [_classes(task, drawn[task.name]) for task in tasks])
+
+
+def sample_grid(samples, tasks, names=None):
+    """Draws samples as they come from a source: the image and each target; a row for each.
+
+    Missing pixels are black, and so are targets that a sample lacks. Below depth stands the range
+    that its colours span. The legend has the classes that occur.
+
+    Args:
+        samples: sequence of dicts of arrays, as from a `data.Source`.
+        tasks: list of `Task`.
+        names: optional sequence of str, to be written below the images.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        ValueError: if there is no sample.
+
+    Example:
+
+    ```python
+    rooms = Rooms(4)
+    figure = sample_grid(list(rooms), runs.get_tasks(rooms))
+    ```
+    """
+    samples = list(samples)
+    if not samples:
+        raise ValueError("`samples` must hold at least one sample. Received: none.")
+    names = [""] * len(samples) if names is None else names
+    rows = [_sample_row(s, tasks, name) for s, name in zip(samples, names, strict=True)]
+    drawn = {task.name: [s[task.name] for s in samples if task.name in s] for task in tasks}
+    return _figure(rows, [_classes(task, drawn[task.name]) for task in tasks])
+
+
+def _figure(rows, legends):
+    legends = [entries for entries in legends if entries]
+    columns = len(rows[0])
+    height, width = rows[0][0][1].shape[:2]
+    legend_columns = max(2, min(_LEGEND_COLUMNS, 2 * columns))
+    heights = [_CELL_WIDTH * height / width + _TITLE_HEIGHT] * len(rows)
+    heights += [0.2 * -(-len(entries) // legend_columns) + 0.15 for entries in legends]
+    figure = _matplotlib().figure.Figure(
+        figsize=(_CELL_WIDTH * columns, sum(heights)), dpi=120, layout="constrained"
     )
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
-    grid = figure.add_gridspec(len(heights), len(rows[0]), height_ratios=heights)
+    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     for index, row in enumerate(rows):
         for column, (title, picture, note) in enumerate(row):
             axes = figure.add_subplot(grid[index, column])
@@ -59,8 +103,22 @@ def prediction_grid(images, targets, predictions, tasks):
             axes.set_title(title if index == 0 else "", fontsize=10)
             axes.set_xlabel(note, fontsize=8)
     for index, entries in enumerate(legends, len(rows)):
-        _add_legend(figure.add_subplot(grid[index, :]), entries)
+        _add_legend(figure.add_subplot(grid[index, :]), entries, legend_columns)
     return figure
+
+
+def _sample_row(sample, tasks, name):
+    # Cells of one sample: title, picture, note.
+    image = np.clip(sample["image"], 0, 1)
+    cells = [("image", image, name)]
+    for task in tasks:
+        if task.name in sample:
+            limits = task.color_limits(sample[task.name])
+            picture, note = task.colorize(sample[task.name], limits), _span(task, limits)
+        else:
+            picture, note = np.zeros_like(image), "no label"
+        cells.append((task.name, picture, note))
+    return cells
 
 
 def _row(images, targets, predictions, tasks, index):
@@ -88,15 +146,18 @@ def _limits(task, truth, prediction):
     """The range that the colours of a row span, if they do, and a note of it."""
     _, mask = task.prepare(ops.convert_to_tensor(truth[None]))
     limits = task.color_limits(truth if ops.any(mask) else prediction)
-    return limits, "" if limits is None else f"{limits[0]:.1f} to {limits[1]:.1f} {task.unit}"
+    return limits, _span(task, limits)
 
 
-def _classes(task, targets, predictions):
-    """`(name, colour)` of the classes that occur in truth or predictions."""
+def _span(task, limits):
+    return "" if limits is None else f"{limits[0]:.1f} to {limits[1]:.1f} {task.unit}"
+
+
+def _classes(task, targets):
+    """`(name, colour)` of the classes that occur in some targets."""
     if getattr(task, "class_colors", None) is None:
         return []
-    present = set(np.unique(task.decode(np.asarray(predictions[task.name]))))
-    present |= set(np.unique(np.asarray(targets.get(task.name, []), "int32")))
+    present = {value for target in targets for value in np.unique(np.asarray(target, "int32"))}
     names = task.class_names or [f"class {index}" for index in range(len(task.class_colors))]
     return [
         (name, color)
@@ -105,13 +166,13 @@ def _classes(task, targets, predictions):
     ]
 
 
-def _add_legend(axes, entries):
+def _add_legend(axes, entries, columns):
     patch = _matplotlib().patches.Patch
     axes.axis("off")
     axes.legend(
         handles=[patch(color=np.array(color) / 255, label=name) for name, color in entries],
         loc="center",
-        ncols=_LEGEND_COLUMNS,
+        ncols=columns,
         fontsize=8,
         frameon=False,
     )

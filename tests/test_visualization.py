@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_atinet import DepthEstimation, SemanticSegmentation, SurfaceNormals
-from keras_atinet.visualization import prediction_grid
+from keras_atinet.visualization import prediction_grid, sample_grid
 
 pytest.importorskip("matplotlib")
 TASKS = [SemanticSegmentation(), DepthEstimation(), SurfaceNormals()]
@@ -96,6 +96,24 @@ def test_classes_without_names_are_numbered():
     figure = prediction_grid(images, targets, predictions, [task])
     (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
     assert [text.get_text() for text in legend.get_texts()] == ["class 7"]
+
+
+def test_samples_are_drawn_with_what_they_have():
+    images, targets, _ = samples()
+    first = {"image": images[0], **{key: value[0] for key, value in targets.items()}}
+    second = {"image": images[1], "normal": targets["normal"][1]}
+    figure = sample_grid([first, second], TASKS, ["a", "b"])
+    axes = picture_axes(figure)
+    assert [a.get_title() for a in axes[:4]] == ["image", "segmentation", "depth", "normal"]
+    assert [a.get_xlabel() for a in axes[4:]] == ["b", "no label", "no label", ""]
+    assert axes[0].get_xlabel() == "a" and axes[2].get_xlabel().endswith(" m")
+    np.testing.assert_array_equal(pixels(axes[1])[0, 0], TASKS[0].class_colors[4])
+    assert not pixels(axes[6]).any() and pixels(axes[7]).any()
+    (legend,) = [a.get_legend() for a in figure.axes if a.get_legend()]
+    assert [text.get_text() for text in legend.get_texts()] == ["floor"]
+    assert not [a for a in sample_grid([second], TASKS).axes if a.get_legend()]
+    with pytest.raises(ValueError, match="at least one sample"):
+        sample_grid([], TASKS)
 
 
 def test_refuses_what_it_cannot_draw(monkeypatch):
