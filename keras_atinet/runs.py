@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from keras_atinet import models
-from keras_atinet.data import Folder, Rooms, Source, pipeline
+from keras_atinet.data import Batches, Rooms, Source, pipeline, random_mirror
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
+from keras_atinet.data.opening import open_source
 from keras_atinet.tasks import TASKS
 from keras_atinet.training import PhaseSwitch
 from keras_atinet.version import __version__
@@ -203,7 +204,7 @@ def get_source(settings, split):
         if split != settings["splits"][0]:
             num_samples = math.ceil(_TEST_SHARE * num_samples)
         return Rooms(num_samples, settings["image_size"], split)
-    return Folder(settings["data"], split, settings["tasks"])
+    return open_source(settings["data"], split, settings["tasks"])
 
 
 def get_tasks(source, names=None, single=False):
@@ -233,11 +234,13 @@ def get_tasks(source, names=None, single=False):
 
 
 def get_batches(source, tasks, image_size, batch_size, **kwargs):
-    """`data.pipeline`, kept in memory where it is small."""
-    needed = len(source) * math.prod(image_size) * _PIXEL_BYTES
-    return pipeline(
-        source, image_size, batch_size, tasks=tasks, cache=needed <= _CACHE_BYTES, **kwargs
-    )
+    """`data.pipeline`, or `data.Batches` where TensorFlow is not the backend and may be absent.
+
+    What is small is kept in memory.
+    """
+    make = pipeline if keras.backend.backend() == "tensorflow" else Batches
+    cache = len(source) * math.prod(image_size) * _PIXEL_BYTES <= _CACHE_BYTES
+    return make(source, None, image_size, batch_size, tasks=tasks, cache=cache, **kwargs)
 
 
 def get_model(settings, tasks):
@@ -300,8 +303,8 @@ def train(run, settings, command, verbose=1, report=print):
     first = run.next_epoch() if run.config.exists() else 0
     run.forget_after(first)
     sizes = settings["image_size"], settings["batch_size"]
-    # Another seed than the first epochs had: a resumed run meets the samples in a new order.
-    order = {"shuffle": True, "augment": settings["augment"], "seed": settings["seed"] + first}
+    augment = random_mirror if settings["augment"] else False
+    order = {"shuffle": True, "augment": augment, "seed": settings["seed"], "first_epoch": first}
     batches = get_batches(sources[0], tasks, *sizes, **order)
     held_out = get_batches(sources[1], tasks, *sizes)
     callbacks = get_callbacks(run, settings, model)

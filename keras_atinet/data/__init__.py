@@ -1,6 +1,7 @@
 """Sources of samples, transforms of samples, batches of samples."""
 
 from keras_atinet.data.augmentation import random_color, random_mirror, random_scale_crop
+from keras_atinet.data.batches import Batches
 from keras_atinet.data.color import adjust_color, normalize_image
 from keras_atinet.data.folder import Folder
 from keras_atinet.data.hugging_face import HuggingFace
@@ -16,6 +17,7 @@ from keras_atinet.data.source import Source
 from keras_atinet.data.transforms import fill_missing, mirror, resize
 
 __all__ = [
+    "Batches",
     "Folder",
     "HuggingFace",
     "MTANArrays",

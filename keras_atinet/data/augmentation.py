@@ -1,6 +1,7 @@
 """Random transforms: a sample and a random generator go in, a new sample comes out."""
 
 import functools
+import inspect
 
 from keras_atinet.data.color import adjust_color
 from keras_atinet.data.scale_crop import scale_crop
@@ -49,23 +50,26 @@ def get_augmentation(augment, tasks):
     """A list of functions `(sample, rng) -> sample`.
 
     Args:
-        augment: False (none), True (scale-crop, mirror and colours, as they are by default), such
-            a function, or a sequence of them.
+        augment: False (none), True (`random_scale_crop`, `random_mirror`, `random_color`), such a
+            function, or a sequence of them. To those that take `tasks`, the facts are passed.
         tasks: dict, task key -> facts, as in `Source.tasks`.
 
     Raises:
         TypeError: if `augment` is none of these.
     """
     if augment is True:
-        augment = [
-            functools.partial(random_scale_crop, tasks=tasks),
-            functools.partial(random_mirror, tasks=tasks),
-            random_color,
-        ]
+        augment = [random_scale_crop, random_mirror, random_color]
     functions = [augment] if callable(augment) else list(augment or ())
     if not all(map(callable, functions)):
         raise TypeError(
             "`augment` takes True, False, a function `(sample, rng) -> sample` or a sequence of "
             f"such functions. Received: augment={augment!r}."
         )
-    return functions
+    return [
+        functools.partial(function, tasks=tasks) if _takes_tasks(function) else function
+        for function in functions
+    ]
+
+
+def _takes_tasks(function):
+    return "tasks" in inspect.signature(function).parameters

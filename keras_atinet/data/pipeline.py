@@ -1,20 +1,18 @@
-"""From a source to batches."""
+"""From a source to batches, as `tf.data`."""
 
 import contextlib
 import os
 
 import keras
+import numpy as np
 
-from keras_atinet.data.cache import Cached
-from keras_atinet.data.kinds import described, missing_value
-from keras_atinet.data.source import Source
-from keras_atinet.data.transforms import fill_missing, mirror, resize
-
-_SHAPE_FACTS = ("num_classes", "channels")
+from keras_atinet.data.epochs import Epochs
+from keras_atinet.data.sampler import Sampler
 
 
 def pipeline(
     source,
+    split=None,
     image_size=None,
     batch_size=8,
     tasks=None,
@@ -23,24 +21,39 @@ def pipeline(
     seed=0,
     cache=False,
     drop_remainder=False,
+    *,
+    first_epoch=0,
+    shard=(0, 1),
+    on_error="raise",
+    workers=None,
 ):
-    """Makes batches for `fit`, `evaluate` and `predict` from a source.
+    """Makes batches for `fit`, `evaluate` and `predict` from a source, as `tf.data`.
 
-    Samples are read by parallel threads in a fixed order. The same seed gives the same order and
-    the same mirroring; both change from epoch to epoch. Unless TensorFlow is the Keras
-    backend, GPUs are hidden from it.
+    Batches are made by parallel threads in a fixed order. The same seed gives the same order and
+    the same augmentation, here and in `Batches`; both change from epoch to epoch. Each pass over
+    the data is the next epoch, unless it ends after one or two batches; `dataset.epochs.next` is
+    the one that comes next, and can be set. Unless TensorFlow is the Keras backend, GPUs are
+    hidden from it.
 
     Args:
-        source: a `Source`.
+        source: a `Source`, or what `open_source` takes: a path, `"rooms"`.
+        split: str, the part of the data to open; None for that of the source.
         image_size: `(height, width)` to resize to; needed if the source's sizes vary.
         batch_size: int, samples in a batch.
         tasks: sequence of task keys or of objects with a `name`, or None for the source's. A
             task that a sample lacks is missing at every pixel.
-        augment: bool, mirror every second sample by chance.
+        augment: bool (True: `random_scale_crop`, `random_mirror`, `random_color`), or a function
+            `(sample, rng) -> sample`, or a sequence of such functions.
         shuffle: bool, a new order of all samples in each epoch.
-        seed: int, of `augment` and `shuffle`.
+        seed: int, not negative, of `augment` and `shuffle`.
         cache: bool, keep the resized samples in memory: 8-bit images, 16-bit normals.
         drop_remainder: bool, leave out a last batch that is not full.
+        first_epoch: int, the epoch of the first pass: `initial_epoch` of a `fit` that goes on.
+        shard: `(index, count)`: of the epoch's samples, those of this host of so many. No two
+            hosts share one; all have as many (up to `count - 1` samples are left out).
+        on_error: `"raise"`, or `"skip"`: the next readable sample takes the place of one that
+            cannot be read, with a warning.
+        workers: int, number of threads, or None for one per core, at most 8.
 
     Returns:
         `tf.data.Dataset` of `(images, targets)`: float32 images `(batch, height, width, 3)` in
@@ -50,7 +63,7 @@ def pipeline(
     Raises:
         ValueError: if the size is not known, a task unknown, the source empty, or a task has
             fewer classes than the data.
-        ImportError: if TensorFlow is not installed.
+        ImportError: if TensorFlow is not installed; `Batches` does without.
 
     Example:
 
@@ -60,89 +73,70 @@ def pipeline(
     ```
     """
     tf = _tensorflow()
-    facts = _task_facts(source, tasks)
-    samples = _Prepared(source, _known_size(source, image_size), facts)
-    if cache:
-        samples = Cached(samples)
-    workers = min(8, os.cpu_count() or 1)
-    indices = tf.data.Dataset.range(len(source))
-    if shuffle:
-        indices = indices.shuffle(len(source), seed=seed, reshuffle_each_iteration=True)
-    coins = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
-    dataset = tf.data.Dataset.zip(indices, coins.take(len(source)))
-    dataset = dataset.map(_reader(tf, samples, augment), num_parallel_calls=workers)
-    dataset = dataset.batch(batch_size, drop_remainder=drop_remainder).prefetch(2)
+    sampler = Sampler(
+        source,
+        split,
+        image_size,
+        batch_size,
+        tasks,
+        augment,
+        shuffle,
+        seed,
+        cache,
+        drop_remainder,
+        shard,
+        on_error,
+    )
+    epochs = Epochs(first_epoch, len(sampler))
+    workers = workers or default_workers()
+    dataset = tf.data.Dataset.range(1).map(
+        lambda _: tf.ensure_shape(
+            tf.numpy_function(lambda: np.int64(epochs.next), [], tf.int64), []
+        )
+    )
+    numbers = tf.data.Dataset.range(len(sampler))
+    dataset = dataset.flat_map(lambda epoch: numbers.map(lambda number: (epoch, number)))
+    dataset = dataset.map(_reader(tf, sampler, batch_size if drop_remainder else None), workers)
+    dataset = dataset.prefetch(2).map(_marker(tf, epochs))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(sampler)))
     options = tf.data.Options()
     options.deterministic = True
     options.autotune.enabled = False
     options.threading.private_threadpool_size = workers
     options.threading.max_intra_op_parallelism = 1
-    return dataset.with_options(options)
+    dataset = dataset.with_options(options)
+    dataset.epochs = epochs
+    return dataset
 
 
-class _Prepared(Source):
-    # Samples of one size that have all tasks.
-    def __init__(self, source, image_size, tasks):
-        self.source, self.split = source, source.split
-        self.image_size, self.tasks = image_size, tasks
-
-    def __len__(self):
-        return len(self.source)
-
-    def __getitem__(self, index):
-        sample = self.source[index]
-        kept = {key: sample[key] for key in ("image", *self.tasks) if key in sample}
-        return fill_missing(resize(kept, self.image_size, self.tasks), self.tasks)
+def default_workers():
+    """The number of threads that read samples if none is given."""
+    return min(8, os.cpu_count() or 1)
 
 
-def _reader(tf, samples, augment):
-    pixels = {task: missing_value(task, facts) for task, facts in samples.tasks.items()}
-    dtypes = [tf.float32, *(tf.as_dtype(pixel.dtype) for pixel in pixels.values())]
-    shapes = [(*samples.image_size, 3), *(samples.image_size + p.shape for p in pixels.values())]
+def _reader(tf, sampler, batch_size):
+    keys = list(sampler.pixels)
+    dtypes = [tf.as_dtype(pixel.dtype) for pixel in sampler.pixels.values()]
 
-    def load(index, coin):
-        sample = samples[int(index)]
-        if augment and coin % 2:
-            sample = mirror(sample, samples.tasks)
-        return [sample[key] for key in ("image", *pixels)]
+    def load(epoch, number):
+        images, targets = sampler.batch(int(epoch), int(number))
+        return [images, *targets.values()]
 
-    def read(index, coin):
-        image, *targets = tf.numpy_function(load, [index, coin], dtypes)
-        for tensor, shape in zip((image, *targets), shapes, strict=True):
-            tensor.set_shape(shape)
-        return image, dict(zip(pixels, targets, strict=True))
+    def read(epoch, number):
+        tensors = tf.numpy_function(load, [epoch, number], dtypes)
+        for tensor, pixel in zip(tensors, sampler.pixels.values(), strict=True):
+            tensor.set_shape((batch_size, *sampler.image_size, *pixel.shape))
+        return epoch, number, tensors[0], dict(zip(keys[1:], tensors[1:], strict=True))
 
     return read
 
 
-def _task_facts(source, tasks):
-    if len(source) == 0:
-        raise ValueError("`pipeline` needs a source with samples. Received: len(source)=0.")
-    if isinstance(tasks, str):
-        tasks = (tasks,)
-    facts = {}
-    for task in source.tasks if tasks is None else tasks:
-        name = getattr(task, "name", task)
-        asked = {key: getattr(task, key) for key in _SHAPE_FACTS if hasattr(task, key)}
-        facts[name] = source.tasks.get(name, asked)
-        num_classes = facts[name].get("num_classes", 0)
-        if num_classes > asked.get("num_classes", num_classes):
-            raise ValueError(
-                f"Task {name!r} needs as many classes as the data has. Received: "
-                f"{asked['num_classes']} in `tasks`, {num_classes} in the source. "
-                f"Give the task num_classes={num_classes}."
-            )
-    return described(facts)
+def _marker(tf, epochs):
+    def mark(epoch, number, images, targets):
+        with tf.control_dependencies([tf.numpy_function(epochs.reached, [epoch, number], [])]):
+            return tf.identity(images), targets
 
-
-def _known_size(source, image_size):
-    image_size = image_size or source.image_size
-    if image_size is None:
-        raise ValueError(
-            "The pictures of this source differ in size. Received: image_size=None. "
-            "Choose one, for instance image_size=(288, 384)."
-        )
-    return tuple(image_size)
+    return mark
 
 
 def _tensorflow():
@@ -151,7 +145,8 @@ def _tensorflow():
     except ImportError as error:
         raise ImportError(
             "`pipeline` makes a `tf.data.Dataset`, which works with every Keras backend but needs "
-            "TensorFlow. Install it with `pip install keras-atinet[tensorflow]`."
+            "TensorFlow. Install it with `pip install keras-atinet[tensorflow]`, or use `Batches`, "
+            "which takes the same arguments."
         ) from error
     if keras.config.backend() != "tensorflow":
         # TensorFlow would take the GPU's memory away from the backend that trains. It raises a
