@@ -145,6 +145,13 @@ class MultiTaskModel(TrainStep, keras.Model):
     ):
         """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
         callbacks = self._complete_callbacks(_as_list(callbacks))
+        if hasattr(x, "epochs"):
+            # Batches that Keras takes to build the model, all of a tiny data set, are no epoch.
+            first = x.epochs.next
+            restore = keras.callbacks.LambdaCallback(
+                on_train_begin=lambda logs: setattr(x.epochs, "next", first)
+            )
+            callbacks = [restore, *callbacks]
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def _complete_callbacks(self, callbacks):
