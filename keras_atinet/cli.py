@@ -12,6 +12,10 @@ import keras
 from keras_atinet import commands, data_commands, runs
 from keras_atinet.balancing import BALANCERS
 
+_SOURCES = (
+    "folder of images and targets, of MTAN arrays, of parquet files, or one that `data prepare` "
+    "wrote; nyu_depth_v2_labeled.mat; huggingface:NAME"
+)
 _USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError)
 
 
@@ -95,8 +99,9 @@ def _add_train(subparsers):
             option, help=f"{text} (default: {values})", default=argparse.SUPPRESS, **kwargs
         )
 
-    add("--data", "'rooms', made up on the fly, or a folder of images and targets", metavar="DIR")
-    add("--splits", "subfolders to learn from and to hold out", nargs=2, metavar=("TRAIN", "TEST"))
+    add("--data", f"'rooms', made up on the fly; or a {_SOURCES}", metavar="SOURCE")
+    text = "parts to learn from and to hold out; else the first two, as train and val"
+    add("--splits", text, nargs=2, metavar=("TRAIN", "TEST"))
     add("--model", "the network", choices=list(runs.MODELS))
     add("--tasks", "what to predict, e.g. depth normal", nargs="+", metavar="TASK")
     add("--image-size", "pixels, divisible by 32", nargs=2, type=_count, metavar=("H", "W"))
@@ -131,7 +136,7 @@ def _add_evaluate(subparsers):
         subparsers, "evaluate", commands.evaluate, "Print losses and metrics of a model."
     )
     _add_model(parser)
-    parser.add_argument("--data", metavar="DIR", help="'rooms' or a folder (default: the run's)")
+    parser.add_argument("--data", metavar="SOURCE", help="as for train (default: the run's)")
     parser.add_argument("--split", help="part of the data (default: the run's held-out one, test)")
     parser.add_argument(
         "--batch-size", type=_count, metavar="N", help="images in a batch (default: the run's, 8)"
@@ -214,8 +219,7 @@ def _add_data_command(subparsers, name, function, text):
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="folder of images, of MTAN arrays, of parquet files, a prepared one, "
-        "nyu_depth_v2_labeled.mat, huggingface:NAME, or 'rooms'",
+        help=f"'rooms', made up on the fly; or a {_SOURCES}",
     )
     parser.add_argument("--splits", nargs="+", metavar="SPLIT", help="(default: all)")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="(default: the source's)")

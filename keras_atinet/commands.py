@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_atinet import evaluation, models, runs, visualization
 from keras_atinet.data import resize
+from keras_atinet.data.opening import splits
 
 _BASELINE_SAMPLES = 200
 _PICTURE_SAMPLES = 4
@@ -39,6 +40,8 @@ def train(arguments, argv):
     else:
         settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
         settings["data"] = _absolute(settings["data"])
+        if "splits" not in explicit:
+            settings["splits"] = _two_splits(settings["data"])
         run = runs.Run(arguments.out or _new_folder(settings))
         _check_empty(run)
     if arguments.resume and run.is_finished():
@@ -70,7 +73,10 @@ def evaluate(arguments, argv):
     model = load_model(file)
     settings = {**runs.DEFAULT, **(run.read_config()["settings"] if run.config.exists() else {})}
     settings["tasks"] = [task.name for task in model.tasks]
-    settings["data"] = _absolute(arguments.data or settings["data"])
+    if arguments.data:
+        settings["data"] = _absolute(arguments.data)
+        names = splits(settings["data"])
+        settings["splits"] = [names[0], names[min(1, len(names) - 1)]]
     sizes = model.input_shape[1:3], arguments.batch_size or settings["batch_size"]
     split = arguments.split or settings["splits"][1]
     source = _source(settings, split)
@@ -184,7 +190,20 @@ def load_model(file):
 
 
 def _absolute(data):
-    return data if data == runs.ROOMS else str(pathlib.Path(data).resolve())
+    path = pathlib.Path(data)
+    # Names such as "rooms" and "huggingface:..." are no paths.
+    return str(path.resolve()) if path.exists() and data != runs.ROOMS else data
+
+
+def _two_splits(data):
+    # One to learn from, and one to hold out.
+    names = splits(data)
+    if len(names) < 2:
+        raise ValueError(
+            "Training needs a split to learn from and one to hold out. "
+            f"Received: '{data}' with {names}. Make two folders, for instance train and test."
+        )
+    return names[:2]
 
 
 def _new_folder(settings):

@@ -60,6 +60,26 @@ def run(tmp_path_factory):
     return path
 
 
+def test_data_of_another_form_bring_their_own_splits(tmp_path, capsys):
+    for split in ("train", "val"):
+        for index, room in enumerate(Rooms(2, (32, 32), split)):
+            for key, name in (("image", "image"), ("depth", "depth"), ("label", "segmentation")):
+                (tmp_path / "arrays" / split / key).mkdir(parents=True, exist_ok=True)
+                np.save(tmp_path / "arrays" / split / key / f"{index}.npy", room[name])
+    options = ["--model", "split", "--tasks", "depth", "--epochs", 1, *TINY]
+    out = tmp_path / "run"
+    assert run_cli("train", "--data", tmp_path / "arrays", *options, "--out", out) == 0
+    config = json.loads((out / "config.json").read_text())
+    assert config["settings"]["splits"] == ["train", "val"]
+    capsys.readouterr()
+    assert run_cli("evaluate", "--model", out, "--data", tmp_path / "arrays") == 0
+    assert "2 images, split 'val'" in capsys.readouterr().out
+    one = tmp_path / "arrays" / "train"
+    one.rename(tmp_path / "train")
+    assert run_cli("train", "--data", tmp_path / "arrays", *options) == 2
+    assert "one to hold out" in capsys.readouterr().err
+
+
 def test_train_writes_a_run_folder(run):
     assert sorted(file.name for file in run.iterdir()) == [
         "best.keras",
@@ -265,7 +285,7 @@ def test_run_folders_are_numbered(tmp_path, monkeypatch):
         ("evaluate --model {tmp}", "at least one epoch"),
         ("evaluate --model {tmp}/file.txt", "complete .keras file"),
         ("evaluate --model {tmp}/broken.keras", "complete .keras file"),
-        ("evaluate --model {run} --data {tmp}", "no pictures"),
+        ("evaluate --model {run} --data {tmp}", "no data that is known"),
         ("predict {tmp}/none.png --model {run} --out {tmp}/new", "none.png"),
         ("predict {tmp}/file.txt --model {run} --out {tmp}/new", "file.txt"),
         ("info {tmp}/other.keras", "must be one of `keras_atinet`"),
