@@ -68,6 +68,32 @@ def evaluate_constants(tasks, constants, batches):
     }
 
 
+def delta_m(results, baseline, tasks, average="metrics"):
+    """How much better than a baseline, in percent, 0 if equal.
+
+    `delta_m = 100 mean(s (M - B) / B)` over the metrics in both, with `s = 1` where higher is
+    better and -1 elsewhere. Two definitions are in use, so name the one that you print.
+
+    Args:
+        results, baseline: dicts, task name -> metric name -> value, as from `evaluate`; other
+            keys (`"loss"`) are left out.
+        tasks: list of `Task`.
+        average: `"metrics"` (the mean over all metrics) or `"tasks"` (the mean over the tasks of
+            the mean over a task's metrics).
+
+    Reference: Maninis et al., "Attentive Single-Tasking of Multiple Tasks", CVPR 2019, eq. 8.
+    """
+    gains = []
+    for task in tasks:
+        signs = {m.name: 1 if m.higher_is_better else -1 for m in task.metrics()}
+        values, base = results[task.name], baseline[task.name]
+        names = [name for name in signs if name in values and name in base]
+        gains.append([signs[name] * (values[name] - base[name]) / base[name] for name in names])
+    if average == "tasks":
+        return float(100 * np.mean([np.mean(gain) for gain in gains]))
+    return float(100 * np.mean(np.concatenate(gains)))
+
+
 def table(results, baseline=None, title="model"):
     """Lines of text: a row for each loss and metric."""
     lines = [f"{'':32}{title:>12}" + (f"{'constant':>12}" if baseline else "")]

@@ -28,6 +28,8 @@ class PixelMetric(keras.metrics.Metric):
     0 have been overwritten by ones, so nothing that stood there can reach a result.
     """
 
+    higher_is_better = False
+
     def __init__(self, averaging, name, statistics_shape):
         if averaging not in ("pixel", "batch"):
             raise ValueError(

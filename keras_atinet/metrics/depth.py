@@ -141,6 +141,8 @@ class WithinRatio(PixelMean):
     Reference: Eigen et al., Depth Map Prediction from a Single Image, 2014, section 4.3.
     """
 
+    higher_is_better = True
+
     def __init__(self, threshold=1.25, averaging="pixel", name=None):
         if not threshold > 1:
             raise ValueError(

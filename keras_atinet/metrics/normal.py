@@ -174,6 +174,8 @@ class WithinAngle(PixelMean):
     Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, section IV.
     """
 
+    higher_is_better = True
+
     def __init__(self, threshold, averaging="pixel", name=None):
         if not 0 < threshold <= 180:
             raise ValueError(

@@ -45,6 +45,8 @@ class MeanIoU(PixelMetric):
     Reference: Sinodinos and Armanfard, Attentive Task Interaction Network, 2022, eq. 7.
     """
 
+    higher_is_better = True
+
     def __init__(self, num_classes, averaging="pixel", name="mean_iou"):
         if num_classes < 1:
             raise ValueError(
@@ -116,6 +118,8 @@ class PixelAccuracy(PixelMean):
 
     Reference: Long et al., Fully Convolutional Networks, 2015, section 5.
     """
+
+    higher_is_better = True
 
     def __init__(self, averaging="pixel", name="pixel_accuracy"):
         super().__init__(averaging, name)

@@ -69,7 +69,7 @@ class Paths:
         Returns:
             List of tensors, as long; the weights `(K,)`; the inner products `(K, K)`.
         """
-        num_tasks = len(losses)
+        num_tasks = losses.shape[0]
         columns = list(zip(*gradients, strict=True))
         owners = [*[range(num_tasks)] * (len(columns) - len(self._owners)), *self._owners]
         shared = [index for index, tasks in enumerate(owners) if len(tasks) > 1]
