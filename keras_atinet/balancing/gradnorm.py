@@ -69,7 +69,7 @@ class GradNorm(GradientBalancer):
         updated = self._updated(weights, ops.sqrt(ops.diagonal(gram)), losses, initial, present)
         self.initial_losses.assign(initial)
         # Mixed precision may overflow in a step, which is then left out.
-        self.current_weights.assign(ops.where(ops.all(ops.isfinite(gram)), updated, weights))
+        self.current_weights.assign(ops.where(ops.all(ops.isfinite(updated)), updated, weights))
         return weights
 
     def _updated(self, weights, norms, losses, initial, present):

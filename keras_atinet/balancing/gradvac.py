@@ -76,7 +76,9 @@ def vaccination(gram, usual, orders):
         orders: float32 tensor `(K, K, K)`, one-hot: `[step, k, j]` where k meets j.
     """
     cosines, norms = normalize(gram)
-    coefficients = ops.eye(gram.shape[0])  # Row k is g'_k / |g_k|, in terms of the g_j / |g_j|.
+    known = ops.cast(norms > 0, "float32")
+    # Row k is g'_k / |g_k|, in terms of the g_j / |g_j|; a zero gradient has no direction.
+    coefficients = ops.eye(gram.shape[0]) * known
     met = ops.zeros_like(usual)
     for others in ops.unstack(orders):
         products = ops.matmul(coefficients, cosines)
@@ -87,8 +89,6 @@ def vaccination(gram, usual, orders):
         t = ops.sum(others * usual, axis=1)
         across = ops.sqrt(ops.maximum(1 - t * t, SMALLEST_SQUARE))
         amount = length * (t * ops.sqrt(1 - c * c) - c * across) / across
-        amount = ops.where(c < t, amount, 0.0)
-        others_known = others * ops.cast(norms > 0, "float32")
-        coefficients += amount[:, None] * others_known
+        coefficients += ops.where(c < t, amount, 0.0)[:, None] * others * known
         met += others * c[:, None]
     return ops.divide_no_nan(ops.matmul(norms, coefficients), norms), met
