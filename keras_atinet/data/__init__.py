@@ -9,8 +9,11 @@ from keras_atinet.data.masking import mask_depth, mask_labels
 from keras_atinet.data.mtan_arrays import MTANArrays
 from keras_atinet.data.normals import normals_from_depth
 from keras_atinet.data.nyuv2_mat import NYUv2Mat
+from keras_atinet.data.opening import open_source, splits
 from keras_atinet.data.parquet import Parquet
 from keras_atinet.data.pipeline import pipeline
+from keras_atinet.data.prepared import Prepared
+from keras_atinet.data.preparing import prepare
 from keras_atinet.data.rooms import Rooms
 from keras_atinet.data.scale_crop import scale_crop
 from keras_atinet.data.source import Source
@@ -23,6 +26,7 @@ __all__ = [
     "MTANArrays",
     "NYUv2Mat",
     "Parquet",
+    "Prepared",
     "Rooms",
     "Source",
     "adjust_color",
@@ -32,10 +36,13 @@ __all__ = [
     "mirror",
     "normalize_image",
     "normals_from_depth",
+    "open_source",
     "pipeline",
+    "prepare",
     "random_color",
     "random_mirror",
     "random_scale_crop",
     "resize",
     "scale_crop",
+    "splits",
 ]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from keras_atinet.data.folder import PICTURES, Folder
 from keras_atinet.data.hugging_face import HuggingFace
 from keras_atinet.data.mtan_arrays import MTANArrays
+from keras_atinet.data.nyuv2_mat import NYUv2Mat
 from keras_atinet.data.parquet import Parquet
 from keras_atinet.data.prepared import Prepared, prepared_splits
 from keras_atinet.data.rooms import Rooms
@@ -122,8 +123,6 @@ def _prepared(path):
 def _matlab(path):
     if path.suffix.lower() != ".mat" and not (path / _MATLAB_FILE).is_file():
         return None
-    from keras_atinet.data.nyuv2_mat import NYUv2Mat
-
     return Form("the labelled set of NYUv2", NYUv2Mat, ["train", "test"])
 
 

@@ -119,5 +119,8 @@ def test_what_is_unknown_says_what_was_found(tmp_path):
 def test_the_original_nyuv2():
     file = MATLAB / "nyu_depth_v2_labeled_6.mat"
     pytest.importorskip("h5py")
-    pytest.importorskip("keras_atinet.data.nyuv2_mat")
     assert splits(file) == ["train", "test"]
+    source = open_source(
+        file, "test", ["depth"], splits=MATLAB / "splits_6.mat", image_size=(48, 64)
+    )
+    assert set(source[0]) == {"image", "depth"} and source.image_size == (48, 64)
