@@ -44,13 +44,12 @@ class RandomLossWeighting(Balancer):
 
     # Keras saves the weights of a layer, not the state of its random numbers.
     def save_own_variables(self, store):
-        super().save_own_variables(store)
-        store["seed"] = keras.ops.convert_to_numpy(self.seed_generator.state)
+        store["current_weights"] = self.current_weights
+        store["seed"] = self.seed_generator.state
 
     def load_own_variables(self, store):
-        values = dict(store.items())
-        self.seed_generator.state.assign(values.pop("seed"))
-        super().load_own_variables(values)
+        self.current_weights.assign(store["current_weights"])
+        self.seed_generator.state.assign(store["seed"])
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
