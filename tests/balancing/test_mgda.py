@@ -4,8 +4,6 @@ import scipy.optimize
 
 from keras_atinet.balancing import MGDA
 
-LOSSES = np.array([0.5, 2.0, 1.0, 0.1, 4.0])
-
 
 def shortest(matrix):
     """The weights of the shortest vector of the convex hull of the rows, in float64.
@@ -53,19 +51,17 @@ def test_pareto_stationarity(matrices, runner):
 @pytest.mark.parametrize("normalization", ["l2", "loss", "loss+"])
 def test_normalization(matrices, runner, normalization):
     """The shortest vector of normalized gradients, which is what LibMTL takes too."""
-    runs = {num_tasks: runner(MGDA(normalization)) for num_tasks in (2, 3, 5)}
-    for name in ("random_2", "conflicting_3", "spread_3", "random_5", "spread_conflicting_5"):
+    run, losses = runner(MGDA(normalization)), np.array([0.5, 2.0, 0.1])
+    for name in ("random_3", "conflicting_3", "spread_3", "spread_conflicting_3"):
         matrix = matrices[name]
-        losses = LOSSES[: len(matrix)]
         norms = np.linalg.norm(matrix, axis=1)
         sizes = {"l2": norms, "loss": losses, "loss+": losses * norms}[normalization]
         normalized = matrix / sizes[:, None]
         expected = shortest(normalized) @ normalized
-        combined = runs[len(matrix)](matrix, losses)
-        np.testing.assert_allclose(
-            combined, expected, rtol=0, atol=1e-4 * np.linalg.norm(expected), err_msg=name
-        )
-        assert (matrix @ combined).min() > 0
+        size = np.linalg.norm(expected)
+        combined = run(matrix, losses)
+        np.testing.assert_allclose(combined, expected, rtol=0, atol=1e-4 * size, err_msg=name)
+        assert (matrix @ combined > -1e-6 * size * norms).all()  # a descent for all
 
 
 def test_l2_is_scale_invariant(matrices, runner):
@@ -94,7 +90,7 @@ def test_against_libmtl(matrices, runner, libmtl):
     """LibMTL takes 0.999 of a corner instead of all of it; three tasks that all count."""
     torch = pytest.importorskip("torch")
     run = runner(MGDA("loss"))
-    matrix, losses = matrices["conflicting_3"], LOSSES[:3]
+    matrix, losses = matrices["conflicting_3"], np.array([0.5, 2.0, 1.0])
     weighting, result = libmtl("MGDA", matrix)
     weighting.backward(list(torch.tensor(losses)), mgda_gn="loss")
     size = np.linalg.norm(result[0])
