@@ -17,9 +17,14 @@ from keras_atinet.data.preparing import prepare
 from keras_atinet.data.rooms import Rooms
 from keras_atinet.data.scale_crop import scale_crop
 from keras_atinet.data.source import Source
+from keras_atinet.data.tfds_registration import register_with_tfds
+from keras_atinet.data.tfds_source import TFDS
 from keras_atinet.data.transforms import fill_missing, mirror, resize
 
+register_with_tfds()
+
 __all__ = [
+    "TFDS",
     "Batches",
     "Folder",
     "HuggingFace",

@@ -29,9 +29,8 @@ class NYUv2Mat(Source):
     computed from depth before it is resized.
 
     Three small files belong to it, and lie beside `splits` or beside the file: `splits.mat` of
-    the same home page; `classMapping40.mat`, with `mapClass`, from the code of Gupta et al.,
-    2013; for 13 classes `class13Mapping.mat`, with `classMapping13`, from `nyuv2-meta-data` by
-    Handa.
+    the same home page; `classMapping40.mat`, with `mapClass`, and for 13 classes
+    `class13Mapping.mat`, with `classMapping13`, both from github.com/ankurhanda/nyuv2-meta-data.
 
     Args:
         path: str or path of the file, or of the folder that has it.
@@ -114,6 +113,9 @@ class NYUv2Mat(Source):
         if "normal" in self.tasks:
             sample["normal"] = normals_from_depth(depth, _cropped_camera(), radius=7)
         return resize(sample, self.image_size, self.tasks)
+
+    def where(self, index):
+        return f"sample {self._indices[index] + 1} in '{self.path}'"
 
     def __getstate__(self):
         return {**vars(self), "_opened": (None, None)}
