@@ -48,27 +48,10 @@ class Runner:
     `weights` is what the last step gave for `gradient_weights`, as float64.
     """
 
+    _compiled = {}
+
     def __init__(self, balancer):
         self.balancer = balancer
-        step = self._step
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            step = tf.function(step)
-        elif keras.backend.backend() == "jax":
-            import jax
-
-            step = jax.jit(step)
-        self._compiled = step
-
-    def _step(self, state, matrix, losses, present):
-        with keras.StatelessScope(zip(self.balancer.variables, state, strict=True)) as scope:
-            # In two tensors, as the gradients of a network come in many.
-            gradients = [[row[:5], ops.reshape(row[5:], (1, -1))] for row in ops.unstack(matrix)]
-            weights = self.balancer.gradient_weights(gram_matrix(gradients), losses, present)
-            combined = self.balancer.combine(gradients, weights)
-        state = [scope.get_current_value(variable) for variable in self.balancer.variables]
-        return state, weights, ops.concatenate([ops.reshape(part, (-1,)) for part in combined])
 
     def __call__(self, matrix, losses=None, present=None):
         """The combined gradient, `(n,)` float64, of gradients `(K, n)`; losses are 1 by default."""
@@ -81,11 +64,46 @@ class Runner:
         arrays = [np.asarray(matrix) * present[:, None], losses, present]
         arrays = [ops.convert_to_tensor(array, "float32") for array in arrays]
         state = [variable.value for variable in self.balancer.variables]
-        state, weights, combined = self._compiled(state, *arrays)
+        state, weights, combined = self._step(num_tasks)(state, *arrays)
         for variable, value in zip(self.balancer.variables, state, strict=True):
             variable.assign(value)
         self.weights = ops.convert_to_numpy(weights).astype("float64")
         return ops.convert_to_numpy(combined).astype("float64")
+
+    def _step(self, num_tasks):
+        """The step, compiled once for all balancers of this class and config."""
+        config = {**self.balancer.get_config(), "name": None, "seed": None}
+        key = (type(self.balancer), num_tasks, str(config))
+        if key not in self._compiled:
+            self._compiled[key] = compiled(stateless_step(self.balancer))
+        return self._compiled[key]
+
+
+def stateless_step(balancer):
+    """A function of state, gradients, losses and presence that leaves the balancer as it is."""
+
+    def step(state, matrix, losses, present):
+        with keras.StatelessScope(zip(balancer.variables, state, strict=True)) as scope:
+            # In two tensors, as the gradients of a network come in many.
+            gradients = [[row[:5], ops.reshape(row[5:], (1, -1))] for row in ops.unstack(matrix)]
+            weights = balancer.gradient_weights(gram_matrix(gradients), losses, present)
+            combined = balancer.combine(gradients, weights)
+        state = [scope.get_current_value(variable) for variable in balancer.variables]
+        return state, weights, ops.concatenate([ops.reshape(part, (-1,)) for part in combined])
+
+    return step
+
+
+def compiled(function):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
 
 
 @pytest.fixture(scope="session")
