@@ -30,6 +30,8 @@ class FiniteLosses(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._last = epoch, None
+        # On JAX `self.model` syncs the state, which must not happen while a step replaces it.
+        self._names = [task.name for task in self.model.tasks]
 
     def on_train_batch_end(self, batch, logs=None):
         # Reading this step's logs would wait for the device; the last step's are there.
@@ -41,11 +43,11 @@ class FiniteLosses(keras.callbacks.Callback):
 
     def _check(self):
         batch, logs = self._last or (0, {})
-        for task in self.model.tasks:
-            loss = float(logs.get(f"{task.name}_loss", 0))
+        for name in self._names:
+            loss = float(logs.get(f"{name}_loss", 0))
             if not np.isfinite(loss):
                 raise FloatingPointError(
-                    f"The loss of task '{task.name}' is not finite at step {batch + 1} of epoch "
+                    f"The loss of task '{name}' is not finite at step {batch + 1} of epoch "
                     f"{self._epoch + 1}. Received: {loss}. The step was not taken: the weights are "
                     "those from before it. Check this task's targets and the learning rate, or go "
                     'on without such steps: `compile(on_nonfinite="skip")`.'
