@@ -15,28 +15,28 @@ def problems(sample, tasks):
         tasks: dict, task key -> facts, as in `Source.tasks`.
 
     Returns:
-        list of str, each of which names a key and says what is wrong; empty for a good sample.
+        dict, key -> str that names it and says what is wrong; empty for a good sample.
 
     Example:
 
     >>> sample = {"image": np.zeros((4, 6, 3), "float32"), "depth": -np.ones((4, 6, 1), "float32")}
     >>> problems(sample, {"depth": {}})
-    ["'depth' must be finite and at least 0. Received: -1.0 to -1.0."]
+    {'depth': "'depth' must be finite and at least 0. Received: -1.0 to -1.0."}
     """
     if "image" not in sample:
-        return ["There is no 'image'."]
+        return {"image": "There is no 'image'."}
     size = np.shape(sample["image"])[:2]
-    pixel = np.zeros(3, np.float32)
-    found = [_image_problem(sample["image"], size, pixel)]
+    found = {"image": _image_problem(sample["image"], size)}
     for key in sample:
         if key in tasks:
-            found.append(_target_problem(key, sample[key], size, tasks[key]))
+            found[key] = _target_problem(key, sample[key], size, tasks[key])
         elif key != "image":
-            found.append(f"{key!r} is none of the source's tasks {list(tasks)}.")
-    return [problem for problem in found if problem]
+            found[key] = f"{key!r} is none of the source's tasks {list(tasks)}."
+    return {key: problem for key, problem in found.items() if problem}
 
 
-def _image_problem(image, size, pixel):
+def _image_problem(image, size):
+    pixel = np.zeros(3, np.float32)
     return _form_problem("image", image, size, pixel) or _range_problem("image", image, 0, 1)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import pathlib
 
+from keras_atinet.data.description import read_description
 from keras_atinet.data.files import (
     read_depth,
     read_image,
@@ -15,7 +16,6 @@ from keras_atinet.data.files import (
 from keras_atinet.data.folder_facts import (
     STANDARD_TASKS,
     guess_tasks,
-    read_description,
     subfolders,
     task_facts,
 )
@@ -84,7 +84,8 @@ class Folder(Source):
         self._targets = {key: self._target_files(key) for key in keys}
         for key, facts in self._facts.items():
             if facts["kind"] == "segmentation" and "num_classes" not in facts:
-                facts["num_classes"] = self._count_classes(self._targets[key].values(), facts)
+                with _naming(key):
+                    facts["num_classes"] = self._count_classes(self._targets[key].values(), facts)
         self.tasks = {key: _public(facts) for key, facts in self._facts.items()}
 
     @functools.cached_property

@@ -1,7 +1,5 @@
 """What is known about the tasks of a folder: from `dataset.json`, or guessed from its names."""
 
-import json
-
 from keras_atinet.data.kinds import kind_of
 
 STANDARD_TASKS = ("segmentation", "depth", "normal")
@@ -11,17 +9,6 @@ _AXES = "x right, y down, z forward"
 def subfolders(path):
     """Sorted names of the folders in a folder."""
     return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
-
-
-def read_description(path):
-    """What `dataset.json` in a folder says; an empty dict without the file."""
-    file = path / "dataset.json"
-    if not file.is_file():
-        return {}
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"The file is not valid JSON. Received: '{file}' ({error}).") from error
 
 
 def guess_tasks(root):

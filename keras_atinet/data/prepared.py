@@ -68,10 +68,9 @@ class Prepared(Source):
         for key, facts in self.tasks.items():
             if present[key]:
                 sample[key] = unpack(self._arrays[key][index], kind_of(key, facts))
-        wrong = problems(sample, self.tasks)
-        if wrong:
+        for key, problem in problems(sample, self.tasks).items():
             raise ValueError(
-                f"Sample {index} of '{self._root}' is damaged. {' '.join(wrong)} "
+                f"Sample {index} is damaged. {problem} Received: '{self._file(key)}'. "
                 "Remove the folder and prepare it again."
             )
         return sample
@@ -84,8 +83,11 @@ class Prepared(Source):
     def _arrays(self):
         return {key: self._array(key) for key in ("image", *self.tasks, PRESENT)}
 
+    def _file(self, name):
+        return self._root / f"{name}.npy"
+
     def _array(self, name):
-        path = self._root / f"{name}.npy"
+        path = self._file(name)
         shape, dtype = array_form(name, self._description)
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -129,11 +129,10 @@ def _prepare_split(source, plan, folder, workers, verbose):
     def load(index):
         sample = source[index]
         kept = {key: sample[key] for key in ("image", *plan["tasks"]) if key in sample}
-        wrong = problems(kept, plan["tasks"])
-        if wrong:
+        for problem in problems(kept, plan["tasks"]).values():
             raise ValueError(
-                f"Sample {index} of split {folder.name!r} of '{plan['source']}' is faulty. "
-                f"{' '.join(wrong)}"
+                f"A sample cannot be prepared. {problem} Received: {source.where(index)} of "
+                f"'{plan['source']}', split {folder.name!r}."
             )
         return resize(kept, plan["image_size"], plan["tasks"])
 

@@ -63,8 +63,12 @@ class Verification:
             # A source may fail in ways that it did not foresee; the others are to be read as well.
             except Exception as error:
                 return [_text(source, index, error)], None, ()
-            found = [f"{source.where(index)}: {problem}" for problem in problems(sample, tasks)]
-            return found, _fingerprint(sample), sample.keys() - {"image"}
+            found = problems(sample, tasks).values()
+            return (
+                [f"{source.where(index)}: {text}" for text in found],
+                _fingerprint(sample),
+                sample.keys() - {"image"},
+            )
 
         tasks = source.tasks
         results = in_order(look, range(len(source)), self._workers)

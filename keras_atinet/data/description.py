@@ -1,0 +1,102 @@
+"""The file `dataset.json`, checked."""
+
+import json
+
+
+def read_description(path):
+    """What `dataset.json` in a folder says.
+
+    Args:
+        path: `pathlib.Path` of the folder.
+
+    Returns:
+        dict; empty without the file.
+
+    Raises:
+        ValueError: if the file is no JSON, or something it says is not of the right kind.
+    """
+    file = path / "dataset.json"
+    if not file.is_file():
+        return {}
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"The file is not valid JSON. Received: '{file}' ({error}).") from error
+    if not isinstance(description, dict):
+        raise _wrong(file, "dataset.json", "a dict", description)
+    tasks = description.get("tasks", {})
+    if not isinstance(tasks, dict) or not all(isinstance(facts, dict) for facts in tasks.values()):
+        raise _wrong(file, "`tasks`", "a dict, task key -> dict of facts", tasks)
+    _check(file, description, {"image_size": _is_size}, "")
+    for key, facts in tasks.items():
+        _check(file, facts, _RULES, f" of {key!r}")
+        for name in ("class_names", "class_colors"):
+            if len(facts.get(name) or ()) not in (0, facts.get("num_classes")):
+                raise _wrong(file, f"`{name}` of {key!r}", "one for each of its `num_classes`", facts[name])
+    return description
+
+
+def _check(file, stated, rules, whose):
+    for name, rule in rules.items():
+        if name in stated and not rule(stated[name]):
+            raise _wrong(file, f"`{name}`{whose}", rule.__doc__, stated[name])
+
+
+def _wrong(file, what, expected, received):
+    return ValueError(f"{what} must be {expected}. Received: {received!r} in '{file}'. Correct it.")
+
+
+def _is_whole(value):
+    """a whole number"""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_count(value):
+    """a whole number above 0"""
+    return _is_whole(value) and value > 0
+
+
+def _is_number(value):
+    """a number"""
+    return _is_whole(value) or isinstance(value, float)
+
+
+def _is_positive(value):
+    """a number above 0"""
+    return _is_number(value) and value > 0
+
+
+def _is_name(value):
+    """a str"""
+    return isinstance(value, str)
+
+
+def _is_size(value):
+    """[height, width]"""
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
+
+
+def _are_names(value):
+    """a list of str"""
+    return isinstance(value, list) and all(map(_is_name, value))
+
+
+def _are_colors(value):
+    """a list of [red, green, blue], whole numbers from 0 to 255"""
+    return isinstance(value, list) and all(map(_is_color, value))
+
+
+def _is_color(value):
+    is_triple = isinstance(value, list) and len(value) == 3 and all(map(_is_whole, value))
+    return is_triple and min(value) >= 0 and max(value) <= 255
+
+
+_RULES = {
+    "folder": _is_name,
+    "num_classes": _is_count,
+    "ignore_class": _is_whole,
+    "class_names": _are_names,
+    "class_colors": _are_colors,
+    "channels": _is_count,
+    "scale": _is_positive,
+}
