@@ -53,9 +53,8 @@ class TFDS(Source):
         return len(self._examples)
 
     def __getitem__(self, index):
-        features = self._examples[self._position(index)].features.feature
-        keys = ("image", *self.tasks)
-        return decode({key: read_picture(features[key].bytes_list.value[0]) for key in keys})
+        example = self._examples[self._position(index)]
+        return decode({key: read_picture(example[key]) for key in ("image", *self.tasks)})
 
     def __getstate__(self):
         return {key: value for key, value in vars(self).items() if key != "_examples"}
@@ -76,9 +75,9 @@ def _opened(name, split, data_dir):
         ) from error
     builder = tfds.builder(name, data_dir=data_dir)
     # Decoded here: without OpenCV, tensorflow-datasets does not read pictures of 16 bits.
-    raw = tfds.decode.DeserializeMethod.DESERIALIZE_NO_DECODE
+    decoders = {key: tfds.decode.SkipDecoding() for key in builder.info.features}
     try:
-        return builder.as_data_source(split, deserialize_method=raw), builder.info.metadata
+        return builder.as_data_source(split, decoders=decoders), builder.info.metadata
     except (AssertionError, NotImplementedError, ValueError) as error:
         raise FileNotFoundError(
             f"There are no data for random access in '{builder.data_dir}'. Received: "
