@@ -38,8 +38,7 @@ class FAMO(Balancer):
     Example:
         >>> model.compile("adam", balancer="famo")
 
-    Reference: Liu, Feng, Stone and Liu, FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023,
-    algorithm 1.
+    Reference: Liu, Feng, Stone and Liu, FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023.
     """
 
     def __init__(self, learning_rate=0.025, weight_decay=0.001, **kwargs):

@@ -21,7 +21,7 @@ class GeometricLoss(Balancer):
         >>> model.compile("adam", balancer="gls")
 
     Reference: Chennupati et al., MultiNet++: Multi-Stream Feature Aggregation and Geometric Loss
-    Strategy for Multi-Task Learning, CVPR Workshops 2019, eq. 4.
+    Strategy for Multi-Task Learning, CVPR Workshops 2019.
     """
 
     def call(self, losses, present):

@@ -21,7 +21,7 @@ class ImpartialLoss(Balancer):
     Example:
         >>> model.compile("adam", balancer="imtl_l")
 
-    Reference: Liu et al., Towards Impartial Multi-task Learning, ICLR 2021, section 3.2.
+    Reference: Liu et al., Towards Impartial Multi-task Learning, ICLR 2021.
     """
 
     def build(self, losses_shape):

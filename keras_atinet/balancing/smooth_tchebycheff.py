@@ -81,7 +81,7 @@ class SmoothTchebycheff(Balancer):
     def end_epoch(self, losses):
         losses = np.asarray(losses, "float32")
         nadir = ops.convert_to_numpy(self.nadir)
-        epochs = float(self.epochs) + 1
+        epochs = ops.convert_to_numpy(self.epochs) + 1
         if epochs >= self.warmup_epochs:
             new = (nadir == 0) & np.isfinite(losses) & (losses > 0)
             self.nadir.assign(np.where(new, losses, nadir))

@@ -22,7 +22,7 @@ class Uncertainty(Balancer):
         >>> model.compile("adam", balancer="uncertainty")
 
     Reference: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses for
-    Scene Geometry and Semantics, CVPR 2018, eq. 7.
+    Scene Geometry and Semantics, CVPR 2018.
     """
 
     def build(self, losses_shape):

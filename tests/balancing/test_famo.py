@@ -11,7 +11,7 @@ def softmax(scores):
 
 
 class Reference:
-    """Algorithm 1 in float64, for tasks that are always there."""
+    """The equations in float64, for tasks that are always there."""
 
     def __init__(self, num_tasks, learning_rate=0.025, weight_decay=0.001):
         self.w, self.m, self.v = np.zeros((3, num_tasks))
