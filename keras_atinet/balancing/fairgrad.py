@@ -13,9 +13,9 @@ class FairGrad(GradientBalancer):
     so that a task whose loss falls by `g_k . d` has the weight `(g_k . d)^(-alpha)`. alpha = 1 is
     proportional fairness: `NashMTL` without its bound, whose direction does not change when losses
     are scaled. Towards 0 it is that of `Equal`; the greater alpha, the more the slowest task
-    counts. The equation is the minimum of a strictly convex function, found by Newton's method. It has a
-    solution unless some of the gradients cancel each other; there w is bounded, and d short. A
-    gradient of zero takes no part: its weight is 0.
+    counts. The equation is the minimum of a strictly convex function, found by Newton's method. It
+    has a solution unless some of the gradients cancel each other; there w is bounded, and d short.
+    A gradient of zero takes no part: its weight is 0.
 
     d does not shrink with the gradients (alpha = 1: `|d| = sqrt(K)`). The authors' code multiplies
     it by K and clips it to norm 1; TorchJD takes it as it is, as does this.

@@ -61,11 +61,11 @@ class NashMTL(GradientBalancer):
     def gradient_weights(self, gram, losses, present):
         cosines, norms = normalize(gram)
         fresh = fair_weights(gram)
-        due = ops.equal(self.step % self.update_weights_every, 0)
+        due = ops.equal(self.step.value % self.update_weights_every, 0)
         # A task without a gradient, or with one that overflowed, keeps its weight.
-        weights = ops.where(due & (norms > 0) & ops.isfinite(fresh), fresh, self.kept_weights)
+        weights = ops.where(due & (norms > 0) & ops.isfinite(fresh), fresh, self.kept_weights.value)
         self.kept_weights.assign(weights)
-        self.step.assign(self.step + 1)
+        self.step.assign(self.step.value + 1)
         weights = ops.where(norms > 0, weights, 0.0)
         length = weights * norms
         length = ops.sqrt(ops.maximum(ops.sum(cosines * length * length[:, None]), 0.0))

