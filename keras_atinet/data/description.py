@@ -32,7 +32,8 @@ def read_description(path):
         _check(file, facts, _RULES, f" of {key!r}")
         for name in ("class_names", "class_colors"):
             if len(facts.get(name) or ()) not in (0, facts.get("num_classes")):
-                raise _wrong(file, f"`{name}` of {key!r}", "one for each of its `num_classes`", facts[name])
+                expected = "one for each of its `num_classes`"
+                raise _wrong(file, f"`{name}` of {key!r}", expected, facts[name])
     return description
 
 
