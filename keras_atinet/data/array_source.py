@@ -139,7 +139,8 @@ def chosen_tasks(tasks, available):
 
 
 def _image(array, where):
-    image = array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        image = array.astype(np.float32)
     if array.dtype == np.uint8:
         return image / 255.0
     # Resampling may overshoot a little; more is another scale.
