@@ -50,7 +50,7 @@ def get_augmentation(augment, tasks):
     """A list of functions `(sample, rng) -> sample`.
 
     Args:
-        augment: False (none), True (`random_scale_crop`, `random_mirror`, `random_color`), such a
+        augment: False (none), True (`random_scale_crop`, `random_color`, `random_mirror`), such a
             function, or a sequence of them. To those that take `tasks`, the facts are passed.
         tasks: dict, task key -> facts, as in `Source.tasks`.
 
@@ -58,7 +58,7 @@ def get_augmentation(augment, tasks):
         TypeError: if `augment` is none of these.
     """
     if augment is True:
-        augment = [random_scale_crop, random_mirror, random_color]
+        augment = [random_scale_crop, random_color, random_mirror]
     functions = [augment] if callable(augment) else list(augment or ())
     if not all(map(callable, functions)):
         raise TypeError(

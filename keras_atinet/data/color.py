@@ -27,7 +27,8 @@ def adjust_color(sample, brightness=1.0, contrast=1.0, saturation=1.0):
     xp = namespace(image)
     mixing = saturation * np.eye(3) + (1 - saturation) * _LUMA[:, None]
     mixing = (brightness * contrast * mixing).astype(np.float32)
-    mean = xp.sum(xp.multiply(xp.mean(image, axis=(0, 1)), _LUMA))
+    # Over one axis after the other: much faster in NumPy.
+    mean = xp.sum(xp.multiply(xp.mean(xp.mean(image, axis=0), axis=0), _LUMA))
     image = xp.matmul(image, mixing) + float((1 - contrast) * brightness) * mean
     return {**sample, "image": xp.clip(image, 0.0, 1.0)}
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_atinet.data.kinds import kind_of
-from keras_atinet.data.namespace import namespace
+from keras_atinet.data.namespace import namespace, per_channel
 
 
 def scale_crop(sample, scale, position=(0.5, 0.5), tasks=None):
@@ -65,7 +65,8 @@ def _interpolated(value, rows, columns):
         low = np.clip(np.floor(centers).astype(np.int32), 0, None)
         high = np.minimum(low + 1, value.shape[axis] - 1)
         weight = np.clip(centers - low, 0, 1).astype(np.float32)
-        weight = weight.reshape([-1 if a == axis else 1 for a in range(3)])
+        # Whole rows of weights: NumPy is slow where the last axis is short.
+        weight = weight[:, None, None] if axis == 0 else weight[:, None].repeat(3, axis=1)
         first = _taken(value, low, axis)
         value = first + namespace(value).multiply(_taken(value, high, axis) - first, weight)
     return value
@@ -77,7 +78,7 @@ def _scaled_depth(depth, scale):
 
 def _scaled_normals(normal, scale):
     xp = namespace(normal)
-    normal = xp.multiply(normal, np.array([1, 1, scale], np.float32))
+    normal = xp.multiply(normal, per_channel([1, 1, scale], normal.shape[1]))
     square = xp.einsum("hwc,hwc->hw", normal, normal)
     return normal * (1 / xp.sqrt(xp.maximum(square, 0.25)))[..., None]
 

@@ -8,7 +8,7 @@ import functools
 import numpy as np
 
 from keras_atinet.data.kinds import kind_of, missing_value
-from keras_atinet.data.namespace import namespace
+from keras_atinet.data.namespace import namespace, per_channel
 
 
 def fill_missing(sample, tasks):
@@ -51,7 +51,7 @@ def mirror(sample, tasks=None):
     for key, value in sample.items():
         flipped[key] = namespace(value).flip(value, 1)
         if _kind(key, tasks) == "normal":
-            sign = np.array([-1, 1, 1], np.float32)
+            sign = per_channel([-1, 1, 1], value.shape[1])
             flipped[key] = namespace(value).multiply(flipped[key], sign)
     return flipped
 
