@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from keras_atinet.data.augmentation import get_augmentation
+from keras_atinet.data.buffers import Buffers
 from keras_atinet.data.cache import Cached
 from keras_atinet.data.kinds import described, missing_value
 from keras_atinet.data.source import Source
@@ -56,6 +57,8 @@ class Sampler:
         self._batch_size, self._drop_remainder = batch_size, drop_remainder
         self._shuffle, self._seed = shuffle, seed
         self._shard, self._on_error = shard, on_error
+        # For as many batches as are made ahead or wait to be taken.
+        self._buffers = Buffers(16 * len(self.pixels))
         self.skipped = set()
 
     def __len__(self):
@@ -84,7 +87,7 @@ class Sampler:
         """
         indices = self.order(epoch)[number * self._batch_size :][: self._batch_size]
         arrays = {
-            key: np.empty((len(indices), *self.image_size, *pixel.shape), pixel.dtype)
+            key: self._buffers.empty((len(indices), *self.image_size, *pixel.shape), pixel.dtype)
             for key, pixel in self.pixels.items()
         }
         for position, index in enumerate(indices):
