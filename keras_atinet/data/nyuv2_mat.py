@@ -45,7 +45,7 @@ class NYUv2Mat(Source):
         intrinsics: `(fx, fy, cx, cy)` of the cropped and resized pictures in pixels.
 
     Raises:
-        ImportError: if h5py or scipy is not installed.
+        ImportError: if h5py is not installed.
         FileNotFoundError: if one of the files is not there.
         ValueError: if an argument is none of these, or a file is not what it should be.
 

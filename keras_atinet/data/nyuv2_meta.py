@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_atinet.data.mat5 import read_mat5
+
 _NAME = "nyu_depth_v2_labeled"
 _SPLIT_FIELDS = {"train": "trainNdxs", "test": "testNdxs"}
 
@@ -39,13 +41,13 @@ def split_indices(path, split, num_samples):
         FileNotFoundError: if the file is not there.
         ValueError: if it is no such file, or names a sample that is not there.
     """
-    indices = _load(path, _SPLIT_FIELDS[split]).ravel().astype(int)
-    if not indices.size or indices.min() < 1 or indices.max() > num_samples:
+    indices = _load(path, _SPLIT_FIELDS[split], np.ndarray).ravel()
+    if not ((indices >= 1) & (indices <= num_samples)).all():
         raise ValueError(
             f"A split must name samples between 1 and {num_samples}. Received: "
-            f"{indices.max(initial=0)} in '{path}'. Give `splits`, the file for these data."
+            f"{indices.max()} in '{path}'. Give `splits`, the file for these data."
         )
-    return (indices - 1).tolist()
+    return (indices.astype(int) - 1).tolist()
 
 
 def class_table(folders, num_classes):
@@ -64,24 +66,29 @@ def class_table(folders, num_classes):
         ValueError: if it is not what it should be.
     """
     path = _first(folders, "classMapping40.mat")
-    table, names = _load(path, "mapClass").ravel(), _load(path, "className")
+    table, names = _load(path, "mapClass", np.ndarray), _load(path, "className", list)
+    table = _checked(path, table.ravel(), names, 40)
     if num_classes == 13:
         path = _first(folders, "class13Mapping.mat")
-        to_13 = _load(path, "classMapping13")
-        if not {"labels13", "classNames"} <= set(to_13.dtype.names or ()):
+        to_13 = _load(path, "classMapping13", dict)
+        if not {"labels13", "classNames"} <= set(to_13) or to_13["labels13"].size != 40:
             raise ValueError(
-                "The field `classMapping13` must have `labels13` and `classNames`. "
-                f"Received: '{path}' with {to_13.dtype.names}."
+                "The field `classMapping13` must have `labels13`, for 40 classes, and "
+                f"`classNames`. Received: '{path}' with {list(to_13)}."
             )
-        table = to_13["labels13"][0, 0].ravel()[table.astype(int) - 1]
-        names = to_13["classNames"][0, 0]
-    names = [str(name.item()) for name in names.ravel()]
-    if len(names) != num_classes or table.min() < 1 or table.max() > num_classes:
+        names = to_13["classNames"]
+        table = _checked(path, to_13["labels13"].ravel(), names, 13)[table - 1]
+    return np.concatenate([[-1], table - 1]).astype(np.int32), list(names)
+
+
+def _checked(path, table, names, num_classes):
+    are_names = len(names) == num_classes and all(isinstance(name, str) for name in names)
+    if not are_names or not ((table >= 1) & (table <= num_classes)).all():
         raise ValueError(
             f"Classes must be numbered from 1 to {num_classes}. Received: '{path}' with "
             f"{len(names)} names and classes from {table.min()} to {table.max()}."
         )
-    return np.concatenate([[-1], table.astype(np.int32) - 1]).astype(np.int32), names
+    return table.astype(np.int32)
 
 
 def _first(folders, name):
@@ -89,22 +96,16 @@ def _first(folders, name):
     return found[0] if found else folders[0] / name
 
 
-def _load(path, field):
-    try:
-        from scipy import io
-    except ImportError as error:
-        raise ImportError(
-            f"Reading '{path.name}' needs SciPy. Install it with `pip install keras-atinet[data]`."
-        ) from error
+def _load(path, field, kind):
     if not path.is_file():
         raise FileNotFoundError(
             "NYUv2's MATLAB file needs splits.mat, classMapping40.mat and, for 13 classes, "
             f"class13Mapping.mat beside it. Received: no '{path}'."
         )
-    try:
-        return io.loadmat(path)[field]
-    except Exception as error:
+    value = read_mat5(path, field)
+    if not isinstance(value, kind) or not len(value):
         raise ValueError(
-            f"The file must be a MATLAB 5 file with the field `{field}`. "
-            f"Received: '{path}' ({type(error).__name__}: {error})."
-        ) from error
+            f"The field `{field}` must be filled, of the type {kind.__name__}. "
+            f"Received: '{path}' with {value!r}."
+        )
+    return value

@@ -94,6 +94,26 @@ def write_prepared(root):
     prepare(Rooms(1, SIZE), root, verbose=0)
 
 
+def write_matlab(root):
+    h5py = pytest.importorskip("h5py")
+    io = pytest.importorskip("scipy.io")
+    root.mkdir()
+    with h5py.File(root / "nyu_depth_v2_labeled.mat", "w") as file:
+        fields = {
+            "images": np.zeros((1, 3, 640, 480), "uint8"),
+            "labels": np.ones((1, 640, 480), "uint16"),
+            "rawDepths": np.ones((1, 640, 480), "float32"),
+        }
+        for name, field in fields.items():
+            file.create_dataset(name, data=field, chunks=(1, *field.shape[1:]), compression="gzip")
+    io.savemat(root / "splits.mat", {"trainNdxs": [[1]], "testNdxs": [[1]]})
+    names = np.array([[f"class {index}" for index in range(40)]], object)
+    classes = {"mapClass": (np.arange(894) % 40 + 1).astype("uint8"), "className": names}
+    io.savemat(root / "classMapping40.mat", classes)
+    classes = {"labels13": (np.arange(40) % 13 + 1).astype("uint8"), "classNames": names[:, :13]}
+    io.savemat(root / "class13Mapping.mat", {"classMapping13": classes})
+
+
 def truncated(content, rng):
     return content[: rng.integers(len(content))]
 
@@ -158,7 +178,9 @@ FORMS = {
     write_arrays: 4,
     write_parquet: 1,
     write_prepared: 6,
+    write_matlab: 4,
 }
+OPTIONS = {write_matlab: {"image_size": SIZE, "tasks": ["segmentation", "depth"]}}
 
 
 def test_there_are_500():
@@ -169,7 +191,10 @@ def test_there_are_500():
 @pytest.mark.filterwarnings("ignore")
 def test_a_valid_sample_or_a_clear_error(tmp_path, write_form):
     write_form(tmp_path / "good")
-    assert problems(open_source(tmp_path / "good")[0], Rooms.tasks) == {}
+    assert (
+        problems(open_source(tmp_path / "good", **OPTIONS.get(write_form, {}))[0], Rooms.tasks)
+        == {}
+    )
     names = sorted(
         path.relative_to(tmp_path / "good")
         for path in (tmp_path / "good").rglob("*")
@@ -192,7 +217,7 @@ def test_a_valid_sample_or_a_clear_error(tmp_path, write_form):
             mutation = MUTATIONS[(number // len(names)) % len(MUTATIONS)]
             (root / name).write_bytes(mutation(content, rng))
             touched = [name]
-        outcomes.append(outcome(root, touched))
+        outcomes.append(outcome(root, touched, OPTIONS.get(write_form, {})))
         shutil.rmtree(root)
     # Some of each, or the test would test nothing.
     assert {"valid", "error"} == set(outcomes)
@@ -246,16 +271,16 @@ def test_faulty_samples_are_skipped_and_counted(tmp_path):
     assert all(np.isfinite(target).all() for target in targets.values())
 
 
-def outcome(root, touched):
+def outcome(root, touched, options):
     try:
-        source = open_source(root)
+        source = open_source(root, **options)
         sample = source[0]
         assert source.image_size in (None, sample["image"].shape[:2])
     except (ValueError, FileNotFoundError) as error:
         text = str(error)
         assert any(str(root / path) in text for path in touched), text
-        # Descriptions, and parquet files of which all is lost, hold all keys.
-        one_key = all(path.suffix not in (".json", ".parquet") for path in touched)
+        # Descriptions, and files with all keys of which all is lost.
+        one_key = all(path.suffix not in (".json", ".parquet", ".mat") for path in touched)
         assert not one_key or any(repr(key) in text for key in (*ROOM, "present")), text
         return "error"
     assert problems(sample, source.tasks) == {}, touched
