@@ -11,9 +11,10 @@ from keras_atinet.data.parquet import Parquet
 from keras_atinet.data.prepared import Prepared, prepared_splits
 from keras_atinet.data.rooms import Rooms
 from keras_atinet.data.source import Source
+from keras_atinet.data.tfds_source import TFDS
 
 ROOMS = "rooms"
-_HUB = "huggingface:"
+_HUB, _TFDS = "huggingface:", "tfds:"
 _MATLAB_FILE = "nyu_depth_v2_labeled.mat"
 _FROM_LEARNING_ON = ("train", "training", "val", "validation", "valid", "test", "testing")
 _EXPECTED = """\
@@ -24,7 +25,8 @@ Expected one of
 - a folder of parquet files: [data/]SPLIT-00000-of-00005.parquet, ...;
 - the file nyu_depth_v2_labeled.mat, or its folder;
 - a folder that `keras-atinet data prepare` wrote: SPLIT/prepared.json;
-- 'huggingface:tanganke/nyuv2'"""
+- 'huggingface:tanganke/nyuv2';
+- 'tfds:nyuv2_multi_task/folder', prepared as array_record"""
 
 
 class Form(NamedTuple):
@@ -41,7 +43,7 @@ def open_source(where, split=None, tasks=None, **options):
     Args:
         where: str or path: `"rooms"`, a folder of aligned images, of MTAN arrays or of parquet
             files, `nyu_depth_v2_labeled.mat` or its folder, a prepared folder, or
-            `"huggingface:"` and the id of a data set.
+            `"huggingface:"` or `"tfds:"` and the name of a data set.
         split: str, or None for the first of `splits(where)`, the one to learn from.
         tasks: sequence of task keys, or None for all that there are.
         options: further arguments of that source.
@@ -65,7 +67,8 @@ def open_source(where, split=None, tasks=None, **options):
     if form.source is Rooms:
         source = Rooms(split=split, **options)
         return source if tasks is None else _Chosen(source, tasks)
-    return form.source(str(where).removeprefix(_HUB), split=split, tasks=tasks, **options)
+    place = str(where).removeprefix(_HUB).removeprefix(_TFDS)
+    return form.source(place, split=split, tasks=tasks, **options)
 
 
 class _Chosen(Source):
@@ -105,6 +108,8 @@ def recognize(where):
         return Form("rooms made up on the fly", Rooms, ["train", "test"])
     if str(where).startswith(_HUB):
         return Form("a data set of the Hugging Face hub", HuggingFace, ["train", "val"])
+    if str(where).startswith(_TFDS):
+        return Form("data that tensorflow-datasets has prepared", TFDS, ["train", "test"])
     path = pathlib.Path(where)
     if not path.exists():
         raise FileNotFoundError(f"There is no such data. Received: '{where}'. {_EXPECTED}.")

@@ -3,7 +3,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from keras_atinet.data import Folder, HuggingFace, MTANArrays, Parquet, Rooms
+from keras_atinet.data import TFDS, Folder, HuggingFace, MTANArrays, Parquet, Rooms
 from keras_atinet.data.opening import open_source, recognize, splits
 from keras_atinet.data.prepared import Prepared
 from keras_atinet.data.preparing import prepare
@@ -96,9 +96,11 @@ def test_rooms_need_no_files():
         open_source("rooms", tasks=["edges"])
 
 
-def test_names_of_the_hub():
+def test_names_of_other_libraries():
     form = recognize("huggingface:tanganke/nyuv2")
     assert form.source is HuggingFace and form.splits == ["train", "val"]
+    form = recognize("tfds:nyuv2_multi_task/folder")
+    assert form.source is TFDS and form.splits == ["train", "test"]
 
 
 def test_what_is_unknown_says_what_was_found(tmp_path):
