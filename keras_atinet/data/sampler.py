@@ -1,18 +1,17 @@
 """Which samples make which batch: the order, the augmentation, and the arrays."""
 
-import os
 import warnings
 
 import numpy as np
 
+from keras_atinet.data.arguments import check_arguments, known_size, open_given, task_facts
 from keras_atinet.data.augmentation import get_augmentation
 from keras_atinet.data.buffers import Buffers
 from keras_atinet.data.cache import Cached
-from keras_atinet.data.kinds import described, missing_value
+from keras_atinet.data.kinds import missing_value
 from keras_atinet.data.source import Source
 from keras_atinet.data.transforms import resize
 
-_SHAPE_FACTS = ("num_classes", "channels")
 _UNREADABLE = (ValueError, OSError)
 
 
@@ -45,10 +44,10 @@ class Sampler:
         on_error="raise",
     ):
         tasks = (tasks,) if isinstance(tasks, str) else tasks
-        source = _opened(source, split, tasks)
-        _check(source, batch_size, shard, on_error)
-        facts = _task_facts(source, tasks)
-        self.image_size = _known_size(source, image_size)
+        source = open_given(source, split, tasks)
+        check_arguments(source, batch_size, shard, on_error)
+        facts = task_facts(source, tasks)
+        self.image_size = known_size(source, image_size)
         self.pixels = {"image": np.zeros(3, np.float32)}
         self.pixels.update((key, missing_value(key, facts[key])) for key in facts)
         resized = _Resized(source, self.image_size, facts)
@@ -152,59 +151,3 @@ class _Resized(Source):
         sample = self.source[int(index)]
         kept = {key: sample[key] for key in ("image", *self.tasks) if key in sample}
         return resize(kept, self.image_size, self.tasks)
-
-
-def _opened(source, split, tasks):
-    if isinstance(source, str | os.PathLike):
-        from keras_atinet.data.opening import open_source
-
-        names = None if tasks is None else [getattr(task, "name", task) for task in tasks]
-        return open_source(source, split, names)
-    if split not in (None, source.split):
-        raise ValueError(
-            "`split` chooses a part of data that is opened by its path. "
-            f"Received: split={split!r} and a source of split {source.split!r}. Leave it out."
-        )
-    return source
-
-
-def _check(source, batch_size, shard, on_error):
-    index, count = shard
-    if len(source) < max(count, 1) or batch_size < 1:
-        raise ValueError(
-            "Batches need a source with samples (for every shard) and a positive `batch_size`. "
-            f"Received: len(source)={len(source)}, shard={shard}, batch_size={batch_size}."
-        )
-    if not 0 <= index < count:
-        raise ValueError(
-            "`shard` is the index of this host, from 0, and the number of hosts. "
-            f"Received: shard={shard}."
-        )
-    if on_error not in ("raise", "skip"):
-        raise ValueError(f"`on_error` is 'raise' or 'skip'. Received: on_error={on_error!r}.")
-
-
-def _task_facts(source, tasks):
-    facts = {}
-    for task in source.tasks if tasks is None else tasks:
-        name = getattr(task, "name", task)
-        asked = {key: getattr(task, key) for key in _SHAPE_FACTS if hasattr(task, key)}
-        facts[name] = source.tasks.get(name, asked)
-        num_classes = facts[name].get("num_classes", 0)
-        if num_classes > asked.get("num_classes", num_classes):
-            raise ValueError(
-                f"Task {name!r} needs as many classes as the data has. Received: "
-                f"{asked['num_classes']} in `tasks`, {num_classes} in the source. "
-                f"Give the task num_classes={num_classes}."
-            )
-    return described(facts)
-
-
-def _known_size(source, image_size):
-    image_size = image_size or source.image_size
-    if image_size is None:
-        raise ValueError(
-            "The pictures of this source differ in size. Received: image_size=None. "
-            "Choose one, for instance image_size=(288, 384)."
-        )
-    return tuple(image_size)
