@@ -97,14 +97,14 @@ def gram_matrix(gradients):
     Args:
         gradients: list over the tasks of lists of tensors; `None` stands for zero.
     """
-    gram = ops.zeros((len(gradients), len(gradients)))
-    for column in zip(*gradients, strict=True):
-        known = next((gradient for gradient in column if gradient is not None), None)
-        if known is not None:
-            rows = [ops.zeros_like(known) if gradient is None else gradient for gradient in column]
-            rows = ops.stack([ops.reshape(ops.cast(row, "float32"), (-1,)) for row in rows])
-            gram += ops.matmul(rows, ops.transpose(rows))
-    return gram
+    gradients = [[None if g is None else ops.cast(g, "float32") for g in row] for row in gradients]
+    gram = [[None] * len(gradients) for _ in gradients]
+    for j, k in itertools.combinations_with_replacement(range(len(gradients)), 2):
+        pairs = zip(gradients[j], gradients[k], strict=True)
+        # Not `matmul`, which rounds to fewer bits on some GPUs.
+        products = (ops.sum(a * b) for a, b in pairs if a is not None and b is not None)
+        gram[j][k] = gram[k][j] = sum(products, ops.zeros(()))
+    return ops.stack([ops.stack(row) for row in gram])
 
 
 def add(tensors):

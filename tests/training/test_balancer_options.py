@@ -1,0 +1,96 @@
+"""Gradients taken task by task go through everything that those of the sum go through.
+
+`GradientBalancer` adds them up, so that its training is that of `Equal`, whatever the options.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_atinet.balancing import GradientBalancer
+from keras_atinet.layers import ConvBlock
+from keras_atinet.models.heads import prediction_heads
+from keras_atinet.models.multi_task_model import MultiTaskModel
+from keras_atinet.tasks import get_tasks
+
+SGD = keras.optimizers.SGD
+OPTIONS = {
+    "clipping": lambda: {"optimizer": SGD(1e-3, clipnorm=1e-2)},
+    "global clipping": lambda: {"optimizer": SGD(1e-3, global_clipnorm=1e-2)},
+    "accumulation": lambda: {"optimizer": SGD(1e-3, gradient_accumulation_steps=2)},
+    "average": lambda: {"optimizer": SGD(1e-3, use_ema=True, ema_overwrite_frequency=2)},
+    "weight decay": lambda: {"optimizer": SGD(1e-3, weight_decay=0.1)},
+    "loss scale": lambda: {"optimizer": SGD(1e-3, loss_scale_factor=128.0)},
+    "mixed_bfloat16": lambda: {"optimizer": SGD(1e-3), "dtype": "mixed_bfloat16"},
+    "mixed_float16": lambda: {"optimizer": SGD(1e-3), "dtype": "mixed_float16"},
+    "compiled": lambda: {"optimizer": SGD(1e-3), "run_eagerly": False},
+}
+if keras.backend.backend() != "torch":  # Keras has none on PyTorch.
+    OPTIONS["steps_per_execution"] = lambda: {
+        "optimizer": SGD(1e-3),
+        "run_eagerly": False,
+        "steps_per_execution": 2,
+    }
+
+
+class Small(MultiTaskModel):
+    """Two shared ConvBlocks, for speed."""
+
+    def __init__(self, tasks, input_shape, filters, dtype=None):
+        tasks = get_tasks(tasks)
+        image = keras.Input(input_shape)
+        x = ConvBlock(4, dtype=dtype, name="encoder")(image)
+        x = ConvBlock(4, dtype=dtype)(x)
+        outputs = prediction_heads({task.name: x for task in tasks}, tasks, filters, dtype=dtype)
+        super().__init__(image, outputs, tasks, {}, [x], dtype=dtype)
+
+
+@pytest.fixture
+def data(batch):
+    images, targets = batch
+    return images, {name: targets[name] for name in ("segmentation", "depth")}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_sum_trains_like_equal(make, data, values, name):
+    half = name.startswith("mixed")
+    over = "bottleneck" if half or name == "accumulation" else "shared_weights"
+    results = []
+    for balancer in ("equal", GradientBalancer(over)):
+        model = make(Small, balancer=balancer, metrics={}, **OPTIONS[name]())
+        before = values(model.trainable_variables)
+        model.fit(*data, batch_size=1, epochs=1, shuffle=False, verbose=0)
+        results.append(values(model.trainable_variables))
+    for old, a, b in zip(before, *results, strict=True):
+        # Of half the bits the sum in another order keeps few.
+        scale = max(np.abs(a - old).max(), 1e-4)
+        np.testing.assert_allclose(a, b, atol=(0.1 if half else 1e-2) * scale)
+
+
+@pytest.mark.parametrize("over", ["shared_weights", "bottleneck"])
+def test_norms_are_those_of_unscaled_losses(make, data, over):
+    logs = []
+    for factor in (None, 1024.0):
+        model = make(
+            Small,
+            balancer=GradientBalancer(over, diagnostics=True),
+            metrics={},
+            optimizer=SGD(1e-3, loss_scale_factor=factor),
+        )
+        logs.append(model.train_on_batch(*data, return_dict=True))
+    for name in ("segmentation_gradient_norm", "depth_gradient_norm", "segmentation_depth_cosine"):
+        np.testing.assert_allclose(logs[1][name], logs[0][name], rtol=1e-3)
+
+
+def test_losses_of_layers_are_added_once(make, data, values):
+    results = []
+    for balancer in ("equal", GradientBalancer()):
+        model = make(Small, balancer=balancer, metrics={}, optimizer=SGD(0.1))
+        for conv in (model.get_layer("depth").projection, model.get_layer("encoder").conv):
+            conv.kernel_regularizer = keras.regularizers.L2(1.0)
+            conv.kernel.regularizer = conv.kernel_regularizer
+        loss = model.train_on_batch(*data, return_dict=True)["loss"]
+        results.append((loss, values(model.trainable_variables)))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
+    for one, other in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
