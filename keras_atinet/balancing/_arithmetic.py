@@ -1,4 +1,4 @@
-"""Arithmetic of losses that may be 0 and of tasks that may be absent."""
+"""Arithmetic of losses that may be 0, of tasks that may be absent, of small matrices."""
 
 from keras import ops
 
@@ -29,3 +29,8 @@ def present_softmax(scores, present):
 def present_scores(scores, present):
     """The scores of the tasks that are present; for the others one that `exp` makes 0."""
     return ops.where(present > 0, scores, -1e30)
+
+
+def multiply(left, right):
+    """`left @ right` of small matrices `(..., K, K)`; `ops.matmul` rounds more on some GPUs."""
+    return ops.sum(left[..., :, :, None] * right[..., None, :, :], axis=-2)

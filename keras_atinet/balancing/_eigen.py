@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 from keras import ops
 
+from keras_atinet.balancing._arithmetic import multiply
+
 SWEEPS = 8
 
 
@@ -46,8 +48,3 @@ def eigen(matrix):
     if len(pairs):
         state = ops.fori_loop(0, SWEEPS * len(pairs), rotate, state)
     return ops.diagonal(state[0]), state[1]
-
-
-def multiply(left, right):
-    """The product of two small matrices; `ops.matmul` may round to fewer digits on a GPU."""
-    return ops.sum(left[:, :, None] * right[None, :, :], axis=1)

@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+from keras_atinet.balancing._arithmetic import multiply
+
 # Cosines in float32 are known to about 1e-7: below, a pivot is rounding.
 SMALLEST_PIVOT = 1e-6
 
@@ -24,7 +26,7 @@ def nonnegative_quadratic(matrix, vectors):
     """
     supports = ops.convert_to_tensor(_supports(matrix.shape[0]))
     z = supports[:, :, None] * _solve_on_supports(matrix, vectors, supports)
-    slack = (ops.matmul(matrix, z) - vectors) * (1 - supports[:, :, None])
+    slack = (multiply(matrix, z) - vectors) * (1 - supports[:, :, None])
     violation = -ops.minimum(ops.min(z, axis=1), ops.min(slack, axis=1))
     violation = violation / ops.maximum(ops.max(ops.abs(z), axis=1), 1.0)
     best = ops.argmin(ops.maximum(violation, 1e-6), axis=0)

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_atinet.balancing._eigen import eigen, multiply
+from keras_atinet.balancing._arithmetic import multiply
+from keras_atinet.balancing._eigen import eigen
 from keras_atinet.balancing.gradient_balancer import GradientBalancer
 
 # Of a square norm: below, an eigenvalue is rounding.

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_atinet.balancing._arithmetic import multiply
 from keras_atinet.balancing._quadratic import normalize
 from keras_atinet.balancing._random_gradient_balancer import RandomGradientBalancer
 
@@ -81,7 +82,7 @@ def vaccination(gram, usual, orders):
     coefficients = ops.eye(gram.shape[0]) * known
     met = ops.zeros_like(usual)
     for others in ops.unstack(orders):
-        products = ops.matmul(coefficients, cosines)
+        products = multiply(coefficients, cosines)
         square = ops.sum(products * coefficients, axis=1)
         length = ops.sqrt(ops.where(square > SMALLEST_SQUARE, square, 0.0))
         c = ops.divide_no_nan(ops.sum(others * products, axis=1), length)
@@ -91,4 +92,4 @@ def vaccination(gram, usual, orders):
         amount = length * (t * ops.sqrt(1 - c * c) - c * across) / across
         coefficients += ops.where(c < t, amount, 0.0)[:, None] * others * known
         met += others * c[:, None]
-    return ops.divide_no_nan(ops.matmul(norms, coefficients), norms), met
+    return ops.divide_no_nan(ops.sum(norms[:, None] * coefficients, axis=0), norms), met

@@ -1,7 +1,8 @@
 import keras
 from keras import ops
 
-from keras_atinet.balancing._eigen import eigen, multiply
+from keras_atinet.balancing._arithmetic import multiply
+from keras_atinet.balancing._eigen import eigen
 from keras_atinet.balancing._quadratic import normalize
 from keras_atinet.balancing.gradient_balancer import GradientBalancer
 

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_atinet.balancing._arithmetic import multiply
 from keras_atinet.balancing._random_gradient_balancer import RandomGradientBalancer
 
 
@@ -42,7 +43,7 @@ def surgery(gram, orders):
     squares = ops.diagonal(gram)
     coefficients = ops.eye(gram.shape[0])  # Row k is g'_k, in terms of the g_j.
     for others in ops.unstack(orders):
-        inner = ops.sum(others * ops.matmul(coefficients, gram), axis=1)
-        amount = ops.divide_no_nan(ops.minimum(inner, 0.0), ops.matmul(others, squares))
+        inner = ops.sum(others * multiply(coefficients, gram), axis=1)
+        amount = ops.divide_no_nan(ops.minimum(inner, 0.0), ops.sum(others * squares, axis=1))
         coefficients -= amount[:, None] * others
     return ops.sum(coefficients, axis=0)

@@ -74,7 +74,8 @@ def _range_problem(key, value, low, high):
 
 
 def _length_problem(key, value):
-    squares = np.einsum("hwc,hwc->hw", value, value)
+    # Several times as fast as a sum over an axis of three.
+    squares = np.square(value) @ np.ones(3, np.float32)
     wrong = ~((np.abs(squares - 1) <= _SQUARED_LENGTH) | (squares == 0))
     if not wrong.any():
         return None

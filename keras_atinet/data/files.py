@@ -113,7 +113,7 @@ def unit_vectors(vectors):
     Returns:
         `(H, W, 3)` float32.
     """
-    square = np.einsum("hwc,hwc->hw", vectors, vectors)
+    square = np.square(vectors) @ np.ones(3, np.float32)
     scale = (square >= _SHORTEST_NORMAL**2) / np.sqrt(np.maximum(square, _SHORTEST_NORMAL**2))
     return vectors * scale[..., None]
 

@@ -79,7 +79,7 @@ def _scaled_depth(depth, scale):
 def _scaled_normals(normal, scale):
     xp = namespace(normal)
     normal = xp.multiply(normal, per_channel([1, 1, scale], normal.shape[1]))
-    square = xp.einsum("hwc,hwc->hw", normal, normal)
+    square = xp.matmul(xp.square(normal), np.ones(3, np.float32))
     return normal * (1 / xp.sqrt(xp.maximum(square, 0.25)))[..., None]
 
 
