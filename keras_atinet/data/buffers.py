@@ -1,13 +1,12 @@
 """Memory that is used again."""
 
+import collections
 import math
-import sys
-import threading
+import weakref
 
 import numpy as np
 
 _ALIGNMENT = 64  # bytes; TensorFlow and JAX take such arrays without a copy
-_UNUSED = 3  # references to a block: the list's, the loop's, that of the question
 
 
 class Buffers:
@@ -16,32 +15,26 @@ class Buffers:
     Getting fresh pages from the system costs more time than filling them.
 
     Args:
-        count: int, blocks to keep; beyond that they are made anew.
+        count: int, unused blocks of one size to keep.
     """
 
     def __init__(self, count):
         self._count = count
-        self._lock = threading.Lock()
-        self._blocks = []
+        self._unused = {}  # size -> blocks; appending and popping are safe among threads
 
     def empty(self, shape, dtype):
         """An array with anything in it, as `np.empty` gives."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        block = self._free_block(size + _ALIGNMENT)
+        unused = self._unused.setdefault(size, collections.deque(maxlen=self._count))
+        try:
+            block = unused.pop()
+        except IndexError:
+            block = np.empty(size + _ALIGNMENT, np.uint8)
         start = -block.ctypes.data % _ALIGNMENT
-        return block[start : start + size].view(dtype).reshape(shape)
-
-    def _free_block(self, size):
-        with self._lock:
-            for block in self._blocks:
-                if block.size == size and sys.getrefcount(block) == _UNUSED:
-                    return block
-            block = np.empty(size, np.uint8)
-            self._blocks = [*self._blocks, block][-self._count :]
-            return block
+        # The base of all views of it, for it does not own its memory: the last one to go.
+        array = np.frombuffer(memoryview(block)[start : start + size], dtype)
+        weakref.finalize(array, unused.append, block).atexit = False
+        return array.reshape(shape)
 
     def __getstate__(self):
-        return {"_count": self._count}
-
-    def __setstate__(self, state):
-        self.__init__(**{key.strip("_"): value for key, value in state.items()})
+        return {"_count": self._count, "_unused": {}}
