@@ -25,6 +25,8 @@ def packed_dtype(kind, facts=None):
 def pack(value, kind, dtype):
     """`round(steps * value)`: 255 steps for images, 32767 for normals; all else stays as it is.
 
+    What is a little out of range is clipped: nothing wraps around.
+
     Args:
         value: NumPy array of a sample.
         kind: `"image"` or a kind of target.
@@ -34,7 +36,8 @@ def pack(value, kind, dtype):
         NumPy array of the same shape.
     """
     if kind in _STEPS:
-        value = np.rint(value * _STEPS[kind])
+        limits = np.iinfo(dtype)
+        value = np.clip(np.rint(value * _STEPS[kind]), limits.min, limits.max)
     return value.astype(dtype)
 
 
