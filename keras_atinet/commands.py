@@ -13,6 +13,7 @@ import numpy as np
 from keras_atinet import evaluation, models, runs, visualization
 from keras_atinet.data import resize
 from keras_atinet.data.opening import splits
+from keras_atinet.data.pictures import pillow
 
 _BASELINE_SAMPLES = 200
 _PICTURE_SAMPLES = 4
@@ -23,7 +24,10 @@ _NETWORKS = (
     ("Split(deep=True)", models.Split, {"deep": True}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
-_EXTRAS = ("tensorflow", "jax", "torch", "keras-tuner", "matplotlib", "pillow")
+_EXTRAS = (
+    *("tensorflow", "tensorflow-datasets", "jax", "torch", "keras-tuner", "matplotlib", "pillow"),
+    *("h5py", "pyarrow", "datasets"),
+)
 
 
 def train(arguments, argv):
@@ -272,10 +276,12 @@ def _source(settings, split):
 
 def _read_picture(path):
     # (H, W, 3) float32 in [0, 1], the right way up
-    image, operations = _pillow()
+    image = pillow()
+    from PIL import ImageOps
+
     try:
         with image.open(path) as picture:
-            picture = operations.exif_transpose(picture).convert("RGB")
+            picture = ImageOps.exif_transpose(picture).convert("RGB")
     # Pillow reports some kinds of damage to PNG files as a SyntaxError.
     except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
         raise ValueError(f"The image cannot be read. Received: '{path}' ({error}).") from error
@@ -283,21 +289,10 @@ def _read_picture(path):
 
 
 def _picture(task, prediction, size):
-    image, _ = _pillow()
+    image = pillow()
     is_class = np.issubdtype(prediction.dtype, np.integer)
     resample = image.Resampling.NEAREST if is_class else image.Resampling.BILINEAR
     return image.fromarray(task.colorize(prediction)).resize((size[1], size[0]), resample)
-
-
-def _pillow():
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ImportError(
-            "Reading and writing pictures needs Pillow. "
-            "Install it with `pip install keras-atinet[viz]`."
-        ) from error
-    return Image, ImageOps
 
 
 def _unique_names(paths):

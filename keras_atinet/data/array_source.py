@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from keras_atinet.data.files import unit_vectors
+from keras_atinet.data.cleaning import finite, float32, unit_vectors
 from keras_atinet.data.normal_axes import as_matrix, matching_axes
 from keras_atinet.data.source import Source
 from keras_atinet.tasks import NYU13_CLASSES
@@ -108,7 +108,7 @@ class ArraySource(Source):
         return array, where
 
     def _normals(self, array):
-        vectors = unit_vectors(_finite(array))
+        vectors = unit_vectors(finite(array))
         return np.ascontiguousarray(vectors @ as_matrix(self.normal_axes).T) + np.float32(0)
 
     def _geometry(self, indices):
@@ -123,7 +123,7 @@ class ArraySource(Source):
                     and normals is not None
                     and depth.shape[:2] == normals.shape[:2]
                 ):
-                    yield _depth(depth)[::2, ::2], unit_vectors(_finite(normals))[::2, ::2]
+                    yield _depth(depth)[::2, ::2], unit_vectors(finite(normals))[::2, ::2]
 
 
 def chosen_tasks(tasks, available):
@@ -139,8 +139,7 @@ def chosen_tasks(tasks, available):
 
 
 def _image(array, where):
-    with np.errstate(over="ignore"):
-        image = array.astype(np.float32)
+    image = float32(array)
     if array.dtype == np.uint8:
         return image / 255.0
     # Resampling may overshoot a little; more is another scale.
@@ -164,11 +163,5 @@ def _labels(array, where):
 
 
 def _depth(array):
-    depth = _finite(array)
+    depth = finite(array)
     return np.where(depth > 0, depth, np.float32(0))
-
-
-def _finite(array):
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32)
-    return np.nan_to_num(array, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

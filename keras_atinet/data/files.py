@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from keras_atinet.data.cleaning import finite, float32, unit_vectors
+from keras_atinet.data.pictures import pillow
+
 VOID = -1
-_SHORTEST_NORMAL = 0.5
 
 
 def read_image(path):
@@ -75,7 +77,7 @@ def read_depth(path, facts):
         scale = facts.get("scale", 0.001)
     else:
         raise _unexpected(path, "16-bit millimetres (or `scale` in dataset.json)", stored)
-    depth = _float32(stored) * np.float32(scale)
+    depth = float32(stored) * np.float32(scale)
     known = np.isfinite(depth) & (depth > 0) & (stored != facts.get("missing", 0))
     return np.where(known, depth, np.float32(0))
 
@@ -96,26 +98,12 @@ def read_normals(path, facts):
     """
     stored = _with_channels(_decode(path), path, 3, "normals in three channels")
     if stored.dtype.kind == "f":
-        vectors = _finite(stored)
+        vectors = finite(stored)
     elif stored.dtype == np.uint8:
         vectors = stored.astype(np.float32) / np.float32(127.5) - 1.0
     else:
         raise _unexpected(path, "normals as 8-bit RGB or float vectors", stored)
     return unit_vectors(vectors)
-
-
-def unit_vectors(vectors):
-    """Scales vectors to unit length; those shorter than 0.5 become zero.
-
-    Args:
-        vectors: `(H, W, 3)` float32, finite.
-
-    Returns:
-        `(H, W, 3)` float32.
-    """
-    square = np.square(vectors) @ np.ones(3, np.float32)
-    scale = (square >= _SHORTEST_NORMAL**2) / np.sqrt(np.maximum(square, _SHORTEST_NORMAL**2))
-    return vectors * scale[..., None]
 
 
 def read_quantity(path, facts):
@@ -135,14 +123,13 @@ def read_quantity(path, facts):
     stored = _with_channels(_decode(path), path, facts["channels"], expected)
     if stored.dtype.kind != "f":
         raise _unexpected(path, expected, stored)
-    return _finite(stored)
+    return finite(stored)
 
 
 def read_size(path):
     """Returns `(height, width)` of a picture from its header alone."""
-    if path.stat().st_size == 0:
-        raise _empty(path)
-    image = _pillow()
+    _check_filled(path)
+    image = pillow()
     try:
         with image.open(path) as picture:
             return picture.height, picture.width
@@ -151,9 +138,8 @@ def read_size(path):
 
 
 def _decode(path):
-    if path.stat().st_size == 0:
-        raise _empty(path)
-    image = None if path.suffix.lower() == ".npy" else _pillow()
+    _check_filled(path)
+    image = None if path.suffix.lower() == ".npy" else pillow()
     try:
         if image is None:
             # Mapped, because a header may ask for more memory than there is.
@@ -163,26 +149,6 @@ def _decode(path):
     # Decoders report damage by exceptions of many kinds: SyntaxError, struct.error, ...
     except Exception as error:
         raise _damaged(path, error) from error
-
-
-def _pillow():
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            "Reading JPEG and PNG files needs Pillow. "
-            "Install it with `pip install keras-atinet[viz]`."
-        ) from error
-    return Image
-
-
-def _float32(array):
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32)
-
-
-def _finite(array):
-    return np.nan_to_num(_float32(array), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _with_channels(array, path, channels, expected):
@@ -206,5 +172,8 @@ def _damaged(path, error):
     )
 
 
-def _empty(path):
-    return ValueError(f"The file has zero bytes. Received: '{path}'. Write it again or remove it.")
+def _check_filled(path):
+    if path.stat().st_size == 0:
+        raise ValueError(
+            f"The file has zero bytes. Received: '{path}'. Write it again or remove it."
+        )

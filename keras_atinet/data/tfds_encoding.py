@@ -4,7 +4,9 @@ import io
 
 import numpy as np
 
-from keras_atinet.data.files import VOID, unit_vectors
+from keras_atinet.data.cleaning import unit_vectors
+from keras_atinet.data.files import VOID
+from keras_atinet.data.pictures import pillow
 
 _VOID_BYTE = 255
 _QUALITY = 92
@@ -27,9 +29,17 @@ def encode(sample, image=None, normal=None):
 
     Returns:
         dict of a binary file, two arrays `(H, W, 1)` uint8 and uint16, and a binary file.
+
+    Raises:
+        ValueError: if a class does not go into 8 bits.
     """
     size = sample["image"].shape[:2]
     labels = sample.get("segmentation", np.full(size, VOID))
+    if labels.max() >= _VOID_BYTE:
+        raise ValueError(
+            f"Classes must be in [0, {_VOID_BYTE}) to be stored in 8 bits. "
+            f"Received: class {labels.max()}. `keras-atinet data prepare` has no such limit."
+        )
     depth = sample.get("depth", np.zeros((*size, 1)))
     vectors = sample.get("normal", np.zeros((*size, 3)))
     millimetres = np.minimum(np.rint(depth * 1000.0), np.iinfo(np.uint16).max)
@@ -66,25 +76,14 @@ def decode(pictures):
 
 
 def read_picture(content):
-    """Decodes the bytes of a JPEG or PNG file into an array."""
-    with _pillow().open(io.BytesIO(content)) as picture:
+    """Decodes the bytes of a JPEG or PNG file into an array; damage raises Pillow's errors."""
+    with pillow().open(io.BytesIO(content)) as picture:
         return np.asarray(picture)
 
 
 def _jpeg(pixels):
     file = io.BytesIO()
-    picture = _pillow().fromarray(np.rint(pixels).astype(np.uint8))
+    picture = pillow().fromarray(np.rint(pixels).astype(np.uint8))
     picture.save(file, "JPEG", quality=_QUALITY, subsampling=0)
     file.seek(0)
     return file
-
-
-def _pillow():
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            "Reading and writing JPEG and PNG files needs Pillow. "
-            "Install it with `pip install keras-atinet[data]`."
-        ) from error
-    return Image

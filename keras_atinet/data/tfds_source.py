@@ -19,7 +19,8 @@ class TFDS(Source):
     )
     ```
 
-    TensorFlow itself is not used.
+    TensorFlow itself is not used. On other systems than Linux, tensorflow-datasets does not bring
+    the package `array_record` that the format needs.
 
     Args:
         name: str, the builder and its config.
@@ -31,6 +32,7 @@ class TFDS(Source):
         ImportError: if tensorflow-datasets is not installed.
         FileNotFoundError: if the data are not prepared, not as `array_record`, or have no such
             task.
+        ValueError: when a picture is damaged.
 
     Example:
 
@@ -53,8 +55,24 @@ class TFDS(Source):
         return len(self._examples)
 
     def __getitem__(self, index):
-        example = self._examples[self._position(index)]
-        return decode({key: read_picture(example[key]) for key in ("image", *self.tasks)})
+        index = self._position(index)
+        key, pictures = "image", {}
+        try:
+            example = self._examples[index]
+            for key in ("image", *self.tasks):
+                pictures[key] = read_picture(example[key])
+        except ImportError:
+            raise
+        # Damage is reported by exceptions of many kinds.
+        except Exception as error:
+            raise ValueError(
+                "The picture cannot be decoded; its file may be damaged. Received: "
+                f"{key!r} of {self.where(index)} ({error}). Prepare the data again."
+            ) from error
+        return decode(pictures)
+
+    def where(self, index):
+        return f"sample {index} of split {self.split!r} of '{self.name}'"
 
     def __getstate__(self):
         return {key: value for key, value in vars(self).items() if key != "_examples"}
@@ -71,16 +89,16 @@ def _opened(name, split, data_dir):
     except ImportError as error:
         raise ImportError(
             "Reading these data needs tensorflow-datasets. "
-            "Install it with `pip install tensorflow-datasets`."
+            "Install it with `pip install keras-atinet[tensorflow]`, or alone."
         ) from error
-    builder = tfds.builder(name, data_dir=data_dir)
-    # Decoded here: without OpenCV, tensorflow-datasets does not read pictures of 16 bits.
-    decoders = {key: tfds.decode.SkipDecoding() for key in builder.info.features}
     try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        # Decoded here: without OpenCV, tensorflow-datasets does not read pictures of 16 bits.
+        decoders = {key: tfds.decode.SkipDecoding() for key in builder.info.features}
         return builder.as_data_source(split, decoders=decoders), builder.info.metadata
     except (AssertionError, NotImplementedError, ValueError) as error:
         raise FileNotFoundError(
-            f"There are no data for random access in '{builder.data_dir}'. Received: "
-            f"name={name!r}, split={split!r} ({error}). Prepare them by `tfds.builder("
+            f"There are no data for random access. Received: name={name!r}, split={split!r}, "
+            f"data_dir={data_dir!r} ({error}). Prepare them by `tfds.builder("
             f"{name!r}, file_format='array_record').download_and_prepare(...)`."
         ) from error

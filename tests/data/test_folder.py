@@ -226,7 +226,7 @@ def test_pictures_may_differ_in_size(root):
 def test_pillow_is_asked_for_kindly(root, monkeypatch):
     source = Folder(root)
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"keras-atinet\[viz\]"):
+    with pytest.raises(ImportError, match=r"keras-atinet\[data\]"):
         source[0]
 
 

@@ -185,14 +185,24 @@ def test_random_access_is_exact(prepared):
         TFDS(data_dir=data_dir, tasks=["edges"])
 
 
+def test_damaged_pictures_are_named(prepared, monkeypatch):
+    source = TFDS(data_dir=prepared[1])
+    example = {**source._examples[1], "depth": b"no picture"}
+    monkeypatch.setattr(source, "_examples", [None, example])
+    with pytest.raises(ValueError, match="'depth' of sample 1 of split 'train' of 'nyuv2_multi"):
+        source[1]
+
+
 def test_unprepared_data_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="file_format='array_record'"):
         TFDS(data_dir=tmp_path)
+    with pytest.raises(FileNotFoundError, match="'no_such_builder'"):
+        TFDS("no_such_builder", data_dir=tmp_path)
 
 
 def test_tfds_is_asked_for_kindly(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(ImportError, match="pip install tensorflow-datasets"):
+    with pytest.raises(ImportError, match=r"keras-atinet\[tensorflow\]"):
         TFDS()
 
 
@@ -212,6 +222,8 @@ def test_encoding_is_exact_where_it_says_so():
     # A picture that is written again from what was read, by the same steps, stays what it is.
     assert encode(sample)["segmentation"].tobytes() == stored["segmentation"].tobytes()
     np.testing.assert_array_equal(encode(sample)["depth"], stored["depth"])
+    with pytest.raises(ValueError, match=r"class 2\d\d\."):
+        encode({**room, "segmentation": room["segmentation"] + 255})
     empty = encode({"image": room["image"]})
     grey = read_picture(empty.pop("normal").read())
     sample = decode({**empty, "image": pictures["image"], "normal": grey})
