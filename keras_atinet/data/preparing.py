@@ -9,6 +9,7 @@ import keras
 from keras_atinet.data.appending import Appender, sync_folder
 from keras_atinet.data.checking import problems
 from keras_atinet.data.kinds import described
+from keras_atinet.data.locking import only_one
 from keras_atinet.data.parallel import in_order
 from keras_atinet.data.prepared import DESCRIPTION, FORMAT, Prepared
 from keras_atinet.data.source import Source
@@ -38,7 +39,7 @@ def prepare(sources, out, image_size=None, workers=2, verbose=1):
     Raises:
         ValueError: if a sample is not what `Source` promises, or the sizes vary and `image_size`
             is not given.
-        FileExistsError: if the folder holds something else.
+        FileExistsError: if the folder holds something else, or another process writes to it.
 
     Example:
 
@@ -51,8 +52,7 @@ def prepare(sources, out, image_size=None, workers=2, verbose=1):
     plans = {name: _plan(source, image_size) for name, source in _named(sources).items()}
     _check_folder(out, plans)
     for (name, plan), source in zip(plans.items(), sources, strict=True):
-        if not (out / name).is_dir():
-            _prepare_split(source, plan, out / name, workers, verbose)
+        _prepare_split(source, plan, out / name, workers, verbose)
     return [Prepared(out, name) for name in plans]
 
 
@@ -94,7 +94,9 @@ def _check_folder(out, plans):
     if out.exists() and not out.is_dir():
         raise FileExistsError(f"Data is prepared into a folder. Received: '{out}', a file.")
     for entry in sorted(out.iterdir()) if out.exists() else ():
-        if not (entry / DESCRIPTION).is_file() and not _is_bare_part(entry):
+        # A lock, or what systems leave in every folder they have shown.
+        is_hidden = entry.name.startswith(".")
+        if not is_hidden and not (entry / DESCRIPTION).is_file() and not _is_bare_part(entry):
             raise FileExistsError(
                 "Data is prepared into a new or an empty folder, or into one that was begun. "
                 f"Received: '{out}', which holds '{entry.name}'. Choose another."
@@ -136,10 +138,14 @@ def _prepare_split(source, plan, folder, workers, verbose):
             )
         return resize(kept, plan["image_size"], plan["tasks"])
 
-    with Appender(_unfinished(folder), plan) as writer:
-        bar = keras.utils.Progbar(plan["samples"], verbose=verbose, unit_name=folder.name)
-        for sample in in_order(load, range(writer.written, plan["samples"]), workers):
-            writer.append(sample)
-            bar.update(writer.written)
-    os.replace(_unfinished(folder), folder)
-    sync_folder(folder.parent)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with only_one(folder.with_name(f".{folder.name}.lock")):
+        if folder.is_dir():
+            return
+        with Appender(_unfinished(folder), plan) as writer:
+            bar = keras.utils.Progbar(plan["samples"], verbose=verbose, unit_name=folder.name)
+            for sample in in_order(load, range(writer.written, plan["samples"]), workers):
+                writer.append(sample)
+                bar.update(writer.written)
+        os.replace(_unfinished(folder), folder)
+        sync_folder(folder.parent)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import Rooms, Source
+from keras_atinet.data.locking import only_one
 from keras_atinet.data.prepared import Prepared, prepared_splits
 from keras_atinet.data.preparing import prepare
 
@@ -153,11 +154,12 @@ def test_ctrl_c_loses_nothing(tmp_path):
     source.stop_at = 7
     with pytest.raises(KeyboardInterrupt):
         prepare(source, tmp_path, verbose=0)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["train.part"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".train.lock", "train.part"]
     assert prepared_splits(tmp_path) == []
     source = Scenes()
     (prepared,) = prepare(source, tmp_path, verbose=0)
     assert min(source.read) == 7
+    assert [entry.name for entry in tmp_path.iterdir()] == ["train"]
     assert_reads_back(prepared, Scenes())
     # A third call finds everything done.
     source = Scenes()
@@ -200,6 +202,14 @@ def test_other_folders_are_left_alone(tmp_path):
         prepare(Scenes(3), tmp_path / "fast", verbose=0)
     prepare(Scenes(3, "val"), tmp_path / "fast", verbose=0)
     assert prepared_splits(tmp_path / "fast") == ["train", "val"]
+
+
+def test_only_one_process_writes(tmp_path):
+    (tmp_path / ".DS_Store").touch()
+    with only_one(tmp_path / ".train.lock"), pytest.raises(FileExistsError, match="Another proc"):
+        prepare(Scenes(), tmp_path, verbose=0)
+    (prepared,) = prepare(Scenes(), tmp_path, verbose=0)
+    assert_reads_back(prepared, Scenes())
 
 
 def test_what_cannot_be_prepared_is_refused(tmp_path):

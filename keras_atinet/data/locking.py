@@ -1,0 +1,41 @@
+"""Only one process at a time."""
+
+import contextlib
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+    import msvcrt
+
+
+@contextlib.contextmanager
+def only_one(path):
+    """Holds a lock, which the system releases however the process ends.
+
+    Args:
+        path: `pathlib.Path` of a file for it. It is removed when all went well.
+
+    Raises:
+        FileExistsError: if another process holds it.
+    """
+    with path.open("ab") as file:
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError) as error:
+            raise FileExistsError(
+                "Another process prepares the same data. "
+                f"Received: '{path.parent}'. Wait for it, or choose another folder."
+            ) from error
+        except OSError:
+            pass  # a file system that knows no locks
+        yield
+    with contextlib.suppress(OSError):  # Windows keeps it while another process looks at it
+        path.unlink()
+
+
+def _lock(file):
+    if fcntl:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
