@@ -14,7 +14,7 @@ from keras_atinet.balancing import BALANCERS
 
 _SOURCES = (
     "folder of images and targets, of MTAN arrays, of parquet files, or one that `data prepare` "
-    "wrote; nyu_depth_v2_labeled.mat; huggingface:NAME"
+    "wrote; nyu_depth_v2_labeled.mat; huggingface:NAME; tfds:NAME"
 )
 _USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError)
 

@@ -142,7 +142,9 @@ def _title(split):
 
 
 def _stem(source):
-    return pathlib.Path(source.split(":")[-1]).stem
+    path = pathlib.Path(source)
+    # A path such as "." has no name of its own.
+    return path.resolve().stem if path.exists() else source.split(":")[-1].replace("/", "-")
 
 
 def _verbose(arguments):

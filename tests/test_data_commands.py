@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -84,6 +85,18 @@ def test_inspect_goes_on_after_faults(folder, tmp_path, capsys, monkeypatch):
         file.write_bytes(b"")
     assert run("inspect", folder, "--splits", "train") == 2
     assert "data verify '" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_name(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert run("inspect", ".", "--splits", "test") == 0
+    assert (folder / "some rooms-samples.png").exists()
+
+
+def test_a_missing_library_is_no_fault(folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert run("verify", folder) == 2
+    assert "needs Pillow" in capsys.readouterr().err
 
 
 def test_inspect_looks_at_as_many_as_it_is_told(capsys, tmp_path):

@@ -156,7 +156,7 @@ class Folder(Source):
         return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
 
     def _refuse(self, text):
-        # `LenientFolder` goes on, to find all that is wrong.
+        # A place of its own: `keras-atinet data verify` goes on, to find all that is wrong.
         raise ValueError(text)
 
 

@@ -10,8 +10,8 @@ from keras_atinet.data.array_source import FACTS, ArraySource
 class HuggingFace(ArraySource):
     """Reads a data set of the Hugging Face hub, such as `tanganke/nyuv2`, by its name.
 
-    The `datasets` library downloads it once (2.8 GB) and then reads it from its cache, any
-    sample at once. Columns are those of `Parquet`.
+    The `datasets` library downloads it once and then reads it from its cache, any sample at once.
+    Columns are those of `Parquet`.
 
     Args:
         name: str, the data set's id, or a local folder that `datasets.load_dataset` accepts.
@@ -21,7 +21,7 @@ class HuggingFace(ArraySource):
 
     Raises:
         ImportError: if `datasets` is not installed.
-        FileNotFoundError: if the data have no such task.
+        FileNotFoundError: if the data cannot be had, or have no such task.
         ValueError: when a sample is not what it should be.
 
     Example:
@@ -43,7 +43,14 @@ class HuggingFace(ArraySource):
                 "Install it with `pip install keras-atinet[huggingface]`."
             ) from error
         self.name = name
-        stored = datasets.load_dataset(name, split="val" if split == "test" else split)
+        try:
+            stored = datasets.load_dataset(name, split="val" if split == "test" else split)
+        # No network, no such name, no such split, ...
+        except Exception as error:
+            raise FileNotFoundError(
+                "The data cannot be loaded from the Hugging Face hub or its cache. "
+                f"Received: name={name!r}, split={split!r} ({error})."
+            ) from error
         self._rows = stored.with_format("numpy")
         columns = stored.column_names
         super().__init__(split, tasks, [key for key in FACTS if key in columns], normal_axes)

@@ -62,7 +62,7 @@ def normals_from_depth(depth, intrinsics, radius=5, tolerance=0.05):
 
 
 def _normals(columns, rows, value, intrinsics):
-    # value + columns * du + rows * dv = a x + b y + c = -(n / d) . (x, y, 1)
+    # value + columns * du + rows * dv = a x + b y + c, and (a, b, c) points away from the camera.
     fx, fy, cx, cy = intrinsics
     height, width = value.shape
     a, b = columns * fx, rows * fy

@@ -40,7 +40,7 @@ NYUv2 cannot be downloaded by a program. Put the files of one form of it into th
   http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat, splits.mat from
   http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat, classMapping40.mat and
   class13Mapping.mat from https://github.com/ankurhanda/nyuv2-meta-data;
-- config `parquet` [parquet]: train-*.parquet and val-*.parquet (2.8 GB) from the folder `data` of
+- config `parquet` [parquet]: train-*.parquet and val-*.parquet from the folder `data` of
   https://huggingface.co/datasets/tanganke/nyuv2;
 - config `mtan_arrays` [mtan_arrays]: the folders train and val of the pre-processed NYUv2 that
   https://github.com/lorenmt/mtan links to;

@@ -110,11 +110,11 @@ class Sampler:
         if self._on_error == "raise":
             return self._samples[index]
         count = len(self._samples)
-        for candidate in (np.arange(count) + index) % count:
+        for candidate in ((index + step) % count for step in range(count)):
             try:
                 return self._samples[candidate]
             except _UNREADABLE as error:
-                self._warn(int(candidate), error)
+                self._warn(candidate, error)
         raise ValueError(
             f"`on_error='skip'` needs a sample that can be read. Received: {count} samples, none "
             "of which can; see the warnings."

@@ -60,6 +60,8 @@ class Verification:
         def look(index):
             try:
                 sample = source[index]
+            except ImportError:
+                raise
             # A source may fail in ways that it did not foresee; the others are to be read as well.
             except Exception as error:
                 return [_text(source, index, error)], None, ()

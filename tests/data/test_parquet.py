@@ -217,6 +217,15 @@ def test_hugging_face_reads_local_files(root):
     check(source[0], make_row(99))
 
 
+def test_what_the_hub_refuses_is_told(monkeypatch):
+    def load_dataset(name, split):
+        raise ConnectionError("no network")
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    with pytest.raises(FileNotFoundError, match=r"'nobody/nothing', split='train' \(no network\)"):
+        HuggingFace("nobody/nothing")
+
+
 def test_datasets_is_asked_for_kindly(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ImportError, match=r"keras-atinet\[huggingface\]"):
