@@ -29,9 +29,15 @@ def inspect(arguments, argv):
     rows, tasks = [], {}
     for split in names:
         source = open_source(arguments.source, split, arguments.tasks, **_options(arguments))
-        rows += _describe(source, arguments.num_samples, max(2, _SHEET_ROWS // len(names)))
         drawn = [key for key, facts in source.tasks.items() if kind_of(key, facts) in TASKS]
-        tasks |= {task.name: task for task in runs.get_tasks(source, drawn)}
+        own = {task.name: task for task in runs.get_tasks(source, drawn)}
+        num_rows = max(2, _SHEET_ROWS // len(names))
+        rows += _describe(source, _named(source.tasks, own), arguments.num_samples, num_rows)
+        # A number of classes that is guessed may be larger in one split.
+        tasks |= {
+            name: max(task, tasks.get(name, task), key=lambda task: task.channels)
+            for name, task in own.items()
+        }
     if not rows:
         raise ValueError(
             "There is no sample that can be read. "
@@ -86,11 +92,17 @@ def prepare(arguments, argv):
     return 0
 
 
-def _describe(source, num_samples, num_rows):
+def _named(facts, tasks):
+    # The facts with the names of classes by which the picture calls them.
+    names = {key: getattr(task, "class_names", None) for key, task in tasks.items()}
+    return {key: {**of_task, "class_names": names.get(key)} for key, of_task in facts.items()}
+
+
+def _describe(source, facts, num_samples, num_rows):
     # Prints the numbers of a split; returns titles and samples for the picture.
     indices = _spaced(len(source), num_samples)
     shown = set(indices[_spaced(len(indices), num_rows)])
-    statistics, rows, errors = Statistics(source.tasks), [], []
+    statistics, rows, errors = Statistics(facts), [], []
 
     def read_sample(index):
         try:

@@ -93,6 +93,19 @@ def test_a_folder_without_a_name(folder, monkeypatch, capsys):
     assert (folder / "some rooms-samples.png").exists()
 
 
+def test_inspect_guesses_what_is_not_stated(folder, tmp_path, capsys):
+    """Classes are called the same in the text and in the picture; splits may have fewer."""
+    (folder / "dataset.json").unlink()
+    assert run("inspect", folder, "--out", tmp_path / "a.png") == 0
+    assert "wall " in capsys.readouterr().out
+    for split in ("train", "test"):
+        (folder / split / "label13").rename(folder / split / "segmentation")
+    for file in (folder / "test" / "segmentation").iterdir():
+        save(file, np.zeros(SIZE, "uint8"))
+    assert run("inspect", folder, "--out", tmp_path / "b.png") == 0
+    assert "1 classes" in capsys.readouterr().out
+
+
 def test_a_missing_library_is_no_fault(folder, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert run("verify", folder) == 2
