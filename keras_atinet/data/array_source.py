@@ -7,16 +7,9 @@ import numpy as np
 
 from keras_atinet.data.cleaning import finite, float32, unit_vectors
 from keras_atinet.data.normal_axes import as_matrix, matching_axes
+from keras_atinet.data.nyu13 import FACTS, NYU13_FACTS
 from keras_atinet.data.source import Source
-from keras_atinet.tasks import NYU13_CLASSES
 
-NYU13_FACTS = {
-    "kind": "segmentation",
-    "num_classes": len(NYU13_CLASSES),
-    "class_names": list(NYU13_CLASSES),
-    "class_colors": [list(color) for color in NYU13_CLASSES.values()],
-}
-FACTS = {"segmentation": NYU13_FACTS, "depth": {"kind": "depth"}, "normal": {"kind": "normal"}}
 _SAMPLES_FOR_AXES = 8
 
 

@@ -4,7 +4,8 @@ import functools
 
 import numpy as np
 
-from keras_atinet.data.array_source import FACTS, ArraySource
+from keras_atinet.data.array_source import ArraySource
+from keras_atinet.data.nyu13 import FACTS
 
 
 class HuggingFace(ArraySource):

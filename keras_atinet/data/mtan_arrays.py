@@ -6,7 +6,8 @@ import pathlib
 
 import numpy as np
 
-from keras_atinet.data.array_source import FACTS, ArraySource
+from keras_atinet.data.array_source import ArraySource
+from keras_atinet.data.nyu13 import FACTS
 
 _FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}
 

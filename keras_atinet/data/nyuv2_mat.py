@@ -5,8 +5,9 @@ import pathlib
 
 import numpy as np
 
-from keras_atinet.data.array_source import NYU13_FACTS, chosen_tasks
+from keras_atinet.data.array_source import chosen_tasks
 from keras_atinet.data.normals import normals_from_depth
+from keras_atinet.data.nyu13 import FACTS, NYU13_FACTS
 from keras_atinet.data.nyuv2_meta import class_table, mat_file, split_indices, splits_file
 from keras_atinet.data.source import Source
 from keras_atinet.data.transforms import resize
@@ -87,8 +88,8 @@ class NYUv2Mat(Source):
         classes = {"kind": "segmentation", "num_classes": num_classes, "class_names": names}
         if num_classes == NYU13_FACTS["num_classes"]:
             classes["class_colors"] = NYU13_FACTS["class_colors"]
-        facts = {"segmentation": classes, "depth": {"kind": "depth"}, "normal": {"kind": "normal"}}
-        self.tasks = {key: facts[key] for key in chosen_tasks(tasks, facts)}
+        facts = {**FACTS, "segmentation": classes}
+        self.tasks = {key: dict(facts[key]) for key in chosen_tasks(tasks, facts)}
 
     @property
     def intrinsics(self):

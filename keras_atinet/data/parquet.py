@@ -10,7 +10,8 @@ import threading
 
 import numpy as np
 
-from keras_atinet.data.array_source import FACTS, ArraySource
+from keras_atinet.data.array_source import ArraySource
+from keras_atinet.data.nyu13 import FACTS
 
 _CACHED_GROUPS = 2
 _PART = re.compile(r"-\d{5}-of-(\d{5})\b")

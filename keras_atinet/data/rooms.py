@@ -5,10 +5,10 @@ import zlib
 import numpy as np
 
 from keras_atinet.data import room_layout, room_shading
+from keras_atinet.data.nyu13 import FACTS
 from keras_atinet.data.room_furniture import CLASSES, TEXTURES, Finish
 from keras_atinet.data.room_view import View
 from keras_atinet.data.source import Source
-from keras_atinet.tasks import NYU13_CLASSES
 
 
 class Rooms(Source):
@@ -36,16 +36,7 @@ class Rooms(Source):
     ```
     """
 
-    tasks = {
-        "segmentation": {
-            "kind": "segmentation",
-            "num_classes": len(CLASSES),
-            "class_names": list(CLASSES),
-            "class_colors": [list(color) for color in NYU13_CLASSES.values()],
-        },
-        "depth": {"kind": "depth"},
-        "normal": {"kind": "normal"},
-    }
+    tasks = {key: dict(facts) for key, facts in FACTS.items()}
 
     def __init__(self, num_samples=256, image_size=(96, 128), split="train", seed=0):
         if num_samples < 1 or min(image_size) < 1:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import MTANArrays, Rooms
-from keras_atinet.data.array_source import NYU13_FACTS
+from keras_atinet.data.nyu13 import NYU13_FACTS
 
 SIZE = (6, 8)
 FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import Folder, NYUv2Mat, normals_from_depth, resize
-from keras_atinet.data.array_source import NYU13_FACTS
+from keras_atinet.data.nyu13 import NYU13_FACTS
 
 h5py = pytest.importorskip("h5py")
 io = pytest.importorskip("scipy.io")

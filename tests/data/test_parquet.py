@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import HuggingFace, Parquet, Rooms
-from keras_atinet.data.array_source import NYU13_FACTS
+from keras_atinet.data.nyu13 import NYU13_FACTS
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
