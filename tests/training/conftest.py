@@ -2,10 +2,27 @@ import keras
 import numpy as np
 import pytest
 
-import keras_atinet
+from keras_atinet.layers import ConvBlock
+from keras_atinet.models.heads import prediction_heads
+from keras_atinet.models.multi_task_model import MultiTaskModel
+from keras_atinet.tasks import get_tasks
 
 # Tracing costs TensorFlow more than running eagerly, the other two not.
 EAGER = keras.backend.backend() == "tensorflow"
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Small(MultiTaskModel):
+    """Two shared ConvBlocks, for speed."""
+
+    def __init__(self, tasks, input_shape, filters, dtype=None, name="small"):
+        tasks = get_tasks(tasks)
+        image = keras.Input(input_shape, name="image")
+        x = ConvBlock(filters[0], dtype=dtype, name="encoder")(image)
+        x = ConvBlock(filters[1], dtype=dtype, name="decoder")(x)
+        outputs = prediction_heads({task.name: x for task in tasks}, tasks, filters, dtype=dtype)
+        config = {"input_shape": input_shape, "filters": filters}
+        super().__init__(image, outputs, tasks, config, [x], dtype=dtype, name=name)
 
 
 @pytest.fixture
@@ -22,9 +39,9 @@ def batch():
 
 @pytest.fixture
 def make():
-    """`make(network, tasks, **compile_arguments)`: a small compiled network."""
+    """`make(network, tasks, **compile_arguments)`: a compiled network of few filters."""
 
-    def make(network=keras_atinet.Split, tasks=("segmentation", "depth"), **compile_arguments):
+    def make(network=Small, tasks=("segmentation", "depth"), **compile_arguments):
         keras.utils.set_random_seed(1)
         dtype = compile_arguments.pop("dtype", None)
         channels = {"segmentation": 5, "depth": 1, "normal": 3}

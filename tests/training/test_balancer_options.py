@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 
 from keras_atinet.balancing import GradientBalancer
-from keras_atinet.layers import ConvBlock
-from keras_atinet.models.heads import prediction_heads
-from keras_atinet.models.multi_task_model import MultiTaskModel
-from keras_atinet.tasks import get_tasks
 
 SGD = keras.optimizers.SGD
 OPTIONS = {
@@ -33,18 +29,6 @@ if keras.backend.backend() != "torch":  # Keras has none on PyTorch.
     }
 
 
-class Small(MultiTaskModel):
-    """Two shared ConvBlocks, for speed."""
-
-    def __init__(self, tasks, input_shape, filters, dtype=None):
-        tasks = get_tasks(tasks)
-        image = keras.Input(input_shape)
-        x = ConvBlock(4, dtype=dtype, name="encoder")(image)
-        x = ConvBlock(4, dtype=dtype)(x)
-        outputs = prediction_heads({task.name: x for task in tasks}, tasks, filters, dtype=dtype)
-        super().__init__(image, outputs, tasks, {}, [x], dtype=dtype)
-
-
 @pytest.fixture
 def data(batch):
     images, targets = batch
@@ -57,7 +41,7 @@ def test_the_sum_trains_like_equal(make, data, values, name):
     over = "bottleneck" if half or name == "accumulation" else "shared_weights"
     results = []
     for balancer in ("equal", GradientBalancer(over)):
-        model = make(Small, balancer=balancer, metrics={}, **OPTIONS[name]())
+        model = make(balancer=balancer, metrics={}, **OPTIONS[name]())
         before = values(model.trainable_variables)
         model.fit(*data, batch_size=1, epochs=1, shuffle=False, verbose=0)
         results.append(values(model.trainable_variables))
@@ -72,7 +56,6 @@ def test_norms_are_those_of_unscaled_losses(make, data, over):
     logs = []
     for factor in (None, 1024.0):
         model = make(
-            Small,
             balancer=GradientBalancer(over, diagnostics=True),
             metrics={},
             optimizer=SGD(1e-3, loss_scale_factor=factor),
@@ -85,7 +68,7 @@ def test_norms_are_those_of_unscaled_losses(make, data, over):
 def test_losses_of_layers_are_added_once(make, data, values):
     results = []
     for balancer in ("equal", GradientBalancer()):
-        model = make(Small, balancer=balancer, metrics={}, optimizer=SGD(0.1))
+        model = make(balancer=balancer, metrics={}, optimizer=SGD(0.1))
         for conv in (model.get_layer("depth").projection, model.get_layer("encoder").conv):
             conv.kernel_regularizer = keras.regularizers.L2(1.0)
             conv.kernel.regularizer = conv.kernel_regularizer

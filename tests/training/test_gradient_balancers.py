@@ -139,6 +139,40 @@ def test_missing_labels(name):
         np.testing.assert_array_equal(old, keras.ops.convert_to_numpy(new))
 
 
+@pytest.mark.parametrize("over", ["shared_weights", "bottleneck"])
+def test_losses_that_layers_add(over):
+    """Of weights and of activations, before the features and behind them: as with plain training.
+
+    The optimizer scales the losses, which must reach these too.
+    """
+    results = []
+    for balancer in ("equal", GradientBalancer(over)):
+        model = smooth(balancer)
+        for layer in (model.layers[1], model.get_layer("depth").projection):
+            layer.activity_regularizer = keras.regularizers.L2(0.1)
+            layer.kernel.regularizer = keras.regularizers.L2(0.1)
+        model.optimizer.loss_scale_factor = 8.0
+        logs, *weights = take_steps(model)
+        assert logs["loss"] > sum(logs[f"{task}_loss"] for task in TASKS) + 0.1
+        results.append([logs["loss"], *weights])
+    for actual, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("balancer", ["equal", GradientBalancer(), GradientBalancer("bottleneck")])
+def test_layers_may_be_frozen_after_compile(balancer):
+    model = smooth(balancer)
+    first, second = model.layers[1], model.layers[2]
+    first.trainable = model.get_layer("depth").trainable = False
+    before = [np.array(layer.get_weights()[0]) for layer in (first, second)]
+    take_steps(model)
+    np.testing.assert_array_equal(first.get_weights()[0], before[0])
+    assert not np.array_equal(second.get_weights()[0], before[1])
+    second.trainable = False  # What is trained now belongs to one task each.
+    model.compile("sgd", balancer=balancer, metrics={}, run_eagerly=True)
+    take_steps(model)
+
+
 def steps_of_saved_models(folder):
     """Two steps of every model of a folder; dict `name` -> weights."""
     return {

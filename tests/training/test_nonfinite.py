@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet.balancing import GradientBalancer
+from keras_atinet.balancing import DynamicTaskPrioritization, GradientBalancer, NashMTL
 
 TASKS = ("segmentation", "depth")
 
@@ -41,6 +41,25 @@ def test_a_step_with_an_odd_loss_is_not_taken(make, batch, values, balancer, odd
     assert any(
         not np.array_equal(old, new) for old, new in zip(before, values(kept(model)), strict=True)
     )
+
+
+@pytest.mark.parametrize("balancer", [DynamicTaskPrioritization(), NashMTL(over="bottleneck")])
+def test_a_step_that_the_loss_scale_skips_is_not_taken(make, batch, values, balancer):
+    images, targets = batch
+    targets = {name: targets[name] for name in TASKS}
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(), initial_scale=2.0**40)
+    model = make(balancer=balancer, metrics={}, optimizer=optimizer, dtype="mixed_float16")
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    before, remembered = values(variables), values(model.balancer.variables)
+    model.train_on_batch(images, targets)
+    for old, new in zip(before, values(variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert float(optimizer.dynamic_scale) == 2.0**39
+    optimizer.dynamic_scale.assign(8.0)
+    model.train_on_batch(images, targets)
+    assert all(np.isfinite(value).all() for value in values(variables))
+    for old, new in zip(remembered, values(model.balancer.variables), strict=True):
+        assert not np.array_equal(old, new)
 
 
 def test_fit_names_task_and_step(make, steps, values):
