@@ -15,7 +15,8 @@ class GradientBalancer(Balancer):
     With `g_k` the gradient of the loss of task k by what the tasks share, the update follows
     `sum_k w_k g_k`. Weights of the network that belong to one task (masks, heads) always get the
     gradient of their own task. A subclass gives `w` from the inner products `G_jk = g_j . g_k`
-    (`gradient_weights`), or the sum itself (`combine`).
+    (`gradient_weights`), or the sum itself (`combine`). Its state is in weights that are not
+    trainable: the update has no gradient by the balancer's own.
 
     Args:
         over: what the gradients are taken by. `"shared_weights"` is exact: one backward pass for
@@ -70,13 +71,7 @@ class GradientBalancer(Balancer):
             List of tensors (or `None`).
         """
         weights = ops.unstack(weights)
-        return [
-            add(
-                None if gradient is None else ops.cast(weight, gradient.dtype) * gradient
-                for weight, gradient in zip(weights, column, strict=True)
-            )
-            for column in zip(*gradients, strict=True)
-        ]
+        return [add(map(times, weights, column)) for column in zip(*gradients, strict=True)]
 
     def gradient_logs(self, gram, names):
         """What `diagnostics` logs, a dict of scalars."""
@@ -105,6 +100,14 @@ def gram_matrix(gradients):
         products = (ops.sum(a * b) for a, b in pairs if a is not None and b is not None)
         gram[j][k] = gram[k][j] = sum(products, ops.zeros(()))
     return ops.stack([ops.stack(row) for row in gram])
+
+
+def times(weight, gradient):
+    """`w g` in the dtype of g, which may be `None`."""
+    if gradient is None:
+        return None
+    # A weight may be too large for float16 where the product is not.
+    return ops.cast(weight * ops.cast(gradient, "float32"), gradient.dtype)
 
 
 def add(tensors):

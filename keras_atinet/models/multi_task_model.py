@@ -53,7 +53,8 @@ class MultiTaskModel(TrainStep, keras.Model):
         """Configures training.
 
         A step in which the loss of a task is NaN or infinite, or in which no task has a valid
-        pixel, leaves weights, optimizer and balancer as they are (on one device).
+        pixel, leaves weights, optimizer and balancer as they are (on one device). So does one
+        whose gradients overflow under `mixed_float16`, but for the scale of the losses.
 
         Args:
             optimizer: a `keras.optimizers.Optimizer` or its name. Defaults to `"adam"`.
@@ -175,14 +176,14 @@ class MultiTaskModel(TrainStep, keras.Model):
         losses = ops.cast(ops.stack(losses), "float32") * self.num_replicas
         return losses, ops.cast(ops.stack(images), "float32")
 
-    def compute_objectives(self, losses, images):
+    def compute_objectives(self, losses, images, added):
         """The scalars to differentiate, and which tasks are present, a float32 tensor `(K,)`.
 
-        The balancer's objective, or the K losses if it weighs gradients. Losses added by layers
-        are part of the one, and one more beside the others.
+        The balancer's objective, or the K losses if it weighs gradients. The losses that layers
+        add, a list of scalars, are part of the one, and one more beside the others.
         """
         present = ops.cast(images > 0, "float32")
-        added = [sum(ops.sum(loss) for loss in self.losses)] if self.losses else []
+        added = [sum(ops.sum(loss) for loss in added)] if added else []
         if self.balancer.needs_gradients:
             return [*ops.unstack(losses), *added], present
         return [sum(added, self.balancer(losses, present))], present
@@ -198,7 +199,11 @@ class MultiTaskModel(TrainStep, keras.Model):
         names = [task.name for task in self.tasks]
         if self.balancer.needs_gradients:
             gradient, weights, gram = self.paths.combine(
-                self.balancer, gradients, losses, present, self.optimizer.scale_loss(1.0)
+                self.balancer,
+                gradients,
+                losses,
+                present,
+                self.optimizer.scale_loss(1.0 / self.num_replicas),
             )
             logs = self.balancer.gradient_logs(gram, names) if self.balancer.diagnostics else {}
         else:
@@ -225,6 +230,10 @@ class MultiTaskModel(TrainStep, keras.Model):
     def is_update(self, losses, present):
         """Whether a step changes anything: finite losses, and a task with a valid pixel."""
         return ops.all(ops.isfinite(losses)) & ops.any(present > 0)
+
+    def loss_scale(self):
+        """The factor of the losses. The optimizer lowers it in a step that it skips."""
+        return ops.convert_to_tensor(self.optimizer.scale_loss(1.0))
 
     def train_logs(self, y, y_pred, weights, losses, images, objective):
         """Counts a train step in losses and metrics.

@@ -28,7 +28,8 @@ class TrainStep:
                 y_pred = paths.predictions(x, features)
                 targets, weights = self.valid_targets(y, y_pred, sample_weight)
                 losses, images = self.compute_task_losses(targets, y_pred, weights)
-                objectives, present = self.compute_objectives(losses, images)
+                added = paths.added_losses(features)
+                objectives, present = self.compute_objectives(losses, images, added)
                 scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
             step = (targets, y_pred, weights, losses, images, sum(objectives))
             return scaled, (step, present, self._state(inside)[0])
@@ -50,16 +51,18 @@ class TrainStep:
             gradient, logs = self.balance(gradients, step[3], present)
             is_update = self.is_update(step[3], present)
             logs = {**self.train_logs(*step), **logs}
+            scale = self.loss_scale()
         new_non_trainable, metrics = self._state(inside)
         (at_trunk,) = trunk_vjp(gradient[: len(features)])
         new_trainable, new_optimizer_values = self.optimizer.stateless_apply(
             optimizer_values, paths.join(at_trunk, gradient[len(features) :]), trainable
         )
-        trainable, non_trainable, optimizer_values = jax.tree.map(
-            lambda new, old: jax.numpy.where(is_update, new, old),
-            (new_trainable, new_non_trainable, new_optimizer_values),
-            (trainable, non_trainable, optimizer_values),
+        with self._scope(new_trainable, new_non_trainable, metrics, new_optimizer_values):
+            taken = is_update & (self.loss_scale() >= scale)
+        trainable, optimizer_values = _choose(
+            is_update, (new_trainable, new_optimizer_values), (trainable, optimizer_values)
         )
+        non_trainable = _choose(taken, new_non_trainable, non_trainable)
         return logs, (trainable, non_trainable, optimizer_values, metrics)
 
     def _scope(self, trainable, non_trainable, metrics, optimizer_values):
@@ -71,7 +74,8 @@ class TrainStep:
             *self.optimizer.variables,
         ]
         values = [*trainable, *non_trainable, *metrics, *optimizer_values]
-        return keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
+        mapping = list(zip(variables, values, strict=True))
+        return keras.StatelessScope(mapping, collect_losses=True)
 
     def _state(self, scope):
         """What became of the non-trainable variables and those of the metrics in a scope."""
@@ -79,3 +83,7 @@ class TrainStep:
             [scope.get_current_value(variable) for variable in self.non_trainable_variables],
             [scope.get_current_value(variable) for variable in self.metrics_variables],
         )
+
+
+def _choose(condition, new, old):
+    return jax.tree.map(lambda new, old: jax.numpy.where(condition, new, old), new, old)

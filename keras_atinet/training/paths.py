@@ -14,39 +14,37 @@ class Paths:
     Args:
         model: `MultiTaskModel`.
         over: str, that of a `GradientBalancer`, or `None` if no gradients are weighed.
-
-    Attributes:
-        trunk_variables, branch_variables: the trainable variables of the two parts.
     """
 
     def __init__(self, model, over=None):
-        names = [task.name for task in model.tasks]
-        self.trunk, self.branches = None, model
+        self._model, self.trunk, self.branches = model, None, model
         if over == "bottleneck":
             self.trunk = keras.Model(model.input, model.features)
             self.branches = keras.Model(model.features, model.output)
-        inside = set() if self.trunk is None else _identities(self.trunk)
-        self._in_trunk = [id(variable) in inside for variable in model.trainable_variables]
-        self.trunk_variables, self.branch_variables = self.split(model.trainable_variables)
-        if over is not None:
-            reached = [_identities(keras.Model(model.input, model.output[n])) for n in names]
-            # For each variable of the branches the tasks that depend on it.
-            self._owners = [
-                [k for k, ids in enumerate(reached) if id(variable) in ids]
-                for variable in self.branch_variables
-            ]
+        # Of all variables, because layers may be frozen and thawed at any time.
+        self._trunk_ids = set() if self.trunk is None else _identities(self.trunk)
+        outputs = [] if over is None else [model.output[task.name] for task in model.tasks]
+        self._reached = [_identities(keras.Model(model.input, output)) for output in outputs]
 
     def features(self, x):
-        """The features, a list of tensors; empty without a trunk."""
-        return [] if self.trunk is None else keras.tree.flatten(self.trunk(x, training=True))
+        """The features and the losses that the trunk's layers add; empty without a trunk."""
+        if self.trunk is None:
+            return []
+        return [*keras.tree.flatten(self.trunk(x, training=True)), *self.trunk.losses]
 
     def predictions(self, x, features):
         """What the network predicts, from its features if it has a trunk."""
-        return self.branches(features if self.trunk is not None else x, training=True)
+        if self.trunk is None:
+            return self.branches(x, training=True)
+        return self.branches(features[: len(self.trunk.outputs)], training=True)
+
+    def added_losses(self, features):
+        """The losses that layers add, a list of scalars."""
+        return [*self.branches.losses, *features[len(self.trunk.outputs) if self.trunk else 0 :]]
 
     def split(self, values):
         """Values of the model's trainable variables, those of trunk and of branches."""
-        pairs = list(zip(values, self._in_trunk, strict=True))
+        pairs = list(zip(values, self._in_trunk(), strict=True))
         return [v for v, in_trunk in pairs if in_trunk], [
             v for v, in_trunk in pairs if not in_trunk
         ]
@@ -54,7 +52,7 @@ class Paths:
     def join(self, trunk_values, branch_values):
         """Undoes `split`."""
         parts = {True: iter(trunk_values), False: iter(branch_values)}
-        return [next(parts[in_trunk]) for in_trunk in self._in_trunk]
+        return [next(parts[in_trunk]) for in_trunk in self._in_trunk()]
 
     def combine(self, balancer, gradients, losses, present, scale):
         """One gradient from those of the tasks and of what layers added to the losses.
@@ -71,7 +69,8 @@ class Paths:
         """
         num_tasks = losses.shape[0]
         columns = list(zip(*gradients, strict=True))
-        owners = [*[range(num_tasks)] * (len(columns) - len(self._owners)), *self._owners]
+        owners = self._owners()
+        owners = [*[range(num_tasks)] * (len(columns) - len(owners)), *owners]
         shared = [index for index, tasks in enumerate(owners) if len(tasks) > 1]
         meeting = [[gradient[index] for index in shared] for gradient in gradients[:num_tasks]]
         gram = gram_matrix(meeting) / scale / scale
@@ -89,6 +88,17 @@ class Paths:
         gradient = [add([combined.get(index), other]) for index, other in enumerate(rest)]
         return gradient, weights, gram
 
+    def _in_trunk(self):
+        return [id(variable) in self._trunk_ids for variable in self._model.trainable_variables]
+
+    def _owners(self):
+        """For each variable of the branches the tasks that depend on it."""
+        _, variables = self.split(self._model.trainable_variables)
+        return [
+            [k for k, ids in enumerate(self._reached) if id(variable) in ids]
+            for variable in variables
+        ]
+
 
 def _identities(model):
-    return {id(variable) for variable in model.trainable_variables}
+    return {id(variable) for variable in model.variables}

@@ -13,6 +13,7 @@ class TrainStep:
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         paths = self.paths
+        trunk_variables, branch_variables = paths.split(self.trainable_variables)
         state = [tf.identity(variable.value) for variable in self.non_trainable_variables]
 
         with tf.GradientTape() as trunk_tape:
@@ -22,22 +23,23 @@ class TrainStep:
             y_pred = paths.predictions(x, features)
             y, weights = self.valid_targets(y, y_pred, sample_weight)
             losses, images = self.compute_task_losses(y, y_pred, weights)
-            objectives, present = self.compute_objectives(losses, images)
+            added = paths.added_losses(features)
+            objectives, present = self.compute_objectives(losses, images, added)
             scaled = [
                 self.optimizer.scale_loss(objective / self.num_replicas) for objective in objectives
             ]
 
-        sources = [*features, *paths.branch_variables]
+        sources = [*features, *branch_variables]
         gradients = [tape.gradient(objective, sources) for objective in scaled]
         del tape  # A persistent tape keeps every activation.
         gradient, logs = self.balance(gradients, losses, present)
         at_features, at_branches = gradient[: len(features)], gradient[len(features) :]
-        at_trunk = trunk_tape.gradient(features, paths.trunk_variables, at_features)
+        at_trunk = trunk_tape.gradient(features, trunk_variables, at_features)
 
         def update():
-            self.optimizer.apply(
-                [*at_trunk, *at_branches], [*paths.trunk_variables, *paths.branch_variables]
-            )
+            scale = self.loss_scale()
+            self.optimizer.apply([*at_trunk, *at_branches], [*trunk_variables, *branch_variables])
+            return self.loss_scale() >= scale
 
         def restore():
             for variable, value in zip(self.non_trainable_variables, state, strict=True):
@@ -46,7 +48,8 @@ class TrainStep:
         if self.num_replicas > 1:
             update()  # Replicas cannot meet inside a condition.
         elif self.trainable_variables:
-            tf.cond(self.is_update(losses, present), update, restore)
+            taken = tf.cond(self.is_update(losses, present), update, lambda: tf.constant(False))
+            tf.cond(taken, lambda: None, restore)
 
         metrics = self.train_logs(y, y_pred, weights, losses, images, sum(objectives))
         return {**metrics, **logs}
