@@ -28,6 +28,7 @@ import numpy as np
 
 import keras_atinet
 from keras_atinet.data import Batches, Folder, Rooms, pipeline, prepare
+from keras_atinet.runs import Subset
 
 SIZE = (288, 384)
 BATCH = 8
@@ -43,7 +44,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         temporary = pathlib.Path(temporary)
         folder = Folder(arguments.data or write_rooms(temporary / "rooms"))
-        fast = prepare([First(folder, 64)], temporary / "fast")[0]
+        fast = prepare([Subset(folder, 64)], temporary / "fast")[0]
         for name, source in (("folder", folder), ("prepared", fast)):
             for make in (pipeline, Batches):
                 rates = [throughput(make, source, arguments) for _ in range(arguments.repeats)]
@@ -55,20 +56,6 @@ def main():
                 )
         for make in (pipeline, Batches) if arguments.steps else ():
             print(f"train step {make.__name__:10}", train_steps(make, fast, arguments))
-
-
-class First(keras_atinet.data.Source):
-    """The first samples of a source."""
-
-    def __init__(self, source, size):
-        self.source, self.split, self.size = source, source.split, min(size, len(source))
-        self.image_size, self.tasks = source.image_size, source.tasks
-
-    def __len__(self):
-        return self.size
-
-    def __getitem__(self, index):
-        return self.source[self._position(index)]
 
 
 def write_rooms(path):

@@ -65,20 +65,9 @@ class Batches(keras.utils.PyDataset):
                 "Processes share no memory to cache samples in. "
                 "Received: cache=True, use_multiprocessing=True. Choose one of them."
             )
-        self._sampler = Sampler(
-            source,
-            split,
-            image_size,
-            batch_size,
-            tasks,
-            augment,
-            shuffle,
-            seed,
-            cache,
-            drop_remainder,
-            shard,
-            on_error,
-        )
+        data = source, split, image_size, batch_size, tasks
+        order = augment, shuffle, seed, cache, drop_remainder, shard, on_error
+        self._sampler = Sampler(*data, *order)
         self._num_workers = default_workers() if workers is None else workers
         self._in_processes = use_multiprocessing
         self.epochs = Epochs(first_epoch, len(self._sampler))

@@ -73,38 +73,12 @@ def pipeline(
     ```
     """
     tf = _tensorflow()
-    sampler = Sampler(
-        source,
-        split,
-        image_size,
-        batch_size,
-        tasks,
-        augment,
-        shuffle,
-        seed,
-        cache,
-        drop_remainder,
-        shard,
-        on_error,
-    )
+    data = source, split, image_size, batch_size, tasks
+    order = augment, shuffle, seed, cache, drop_remainder, shard, on_error
+    sampler = Sampler(*data, *order)
     epochs = Epochs(first_epoch, len(sampler))
-    workers = workers or default_workers()
-    dataset = tf.data.Dataset.range(1).map(
-        lambda _: tf.ensure_shape(
-            tf.numpy_function(lambda: np.int64(epochs.next), [], tf.int64), []
-        )
-    )
-    numbers = tf.data.Dataset.range(len(sampler))
-    dataset = dataset.flat_map(lambda epoch: numbers.map(lambda number: (epoch, number)))
-    dataset = dataset.map(_reader(tf, sampler, batch_size if drop_remainder else None), workers)
-    dataset = dataset.prefetch(2).map(_marker(tf, epochs))
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(sampler)))
-    options = tf.data.Options()
-    options.deterministic = True
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = workers
-    options.threading.max_intra_op_parallelism = 1
-    dataset = dataset.with_options(options)
+    fixed_size = batch_size if drop_remainder else None
+    dataset = _dataset(tf, sampler, epochs, fixed_size, workers or default_workers())
     dataset.epochs = epochs
     return dataset
 
@@ -112,6 +86,26 @@ def pipeline(
 def default_workers():
     """The number of threads that read samples if none is given."""
     return min(8, os.cpu_count() or 1)
+
+
+def _dataset(tf, sampler, epochs, batch_size, workers):
+    # Numbers of batches, each with the epoch that it is when a pass begins; then the batches.
+    dataset = tf.data.Dataset.range(1).map(
+        lambda _: tf.ensure_shape(
+            tf.numpy_function(lambda: np.int64(epochs.next), [], tf.int64), []
+        )
+    )
+    numbers = tf.data.Dataset.range(len(sampler))
+    dataset = dataset.flat_map(lambda epoch: numbers.map(lambda number: (epoch, number)))
+    dataset = dataset.map(_reader(tf, sampler, batch_size), workers)
+    dataset = dataset.prefetch(2).map(_marker(tf, epochs))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(sampler)))
+    options = tf.data.Options()
+    options.deterministic = True
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = workers
+    options.threading.max_intra_op_parallelism = 1
+    return dataset.with_options(options)
 
 
 def _reader(tf, sampler, batch_size):
