@@ -37,7 +37,7 @@ def test_equals_keras_own_step(make, batch, values):
         our_logs = ours.train_on_batch(images, targets, return_dict=True)
         their_logs = plain.train_on_batch(images, clean, sample_weight=masks, return_dict=True)
         np.testing.assert_allclose(our_logs["loss"], their_logs["loss"], rtol=1e-4)
-    assert len(values(ours.variables)) > 20
+    assert len(values(ours.weights)) >= 20
     for mine, other in zip(values(ours.weights), values(plain.weights), strict=True):
         np.testing.assert_allclose(mine, other, atol=2e-4)
 
