@@ -170,7 +170,7 @@ def _progress(split, arguments):
 
     def update(done, total):
         if not bars:
-            bars.append(keras.utils.Progbar(total, unit_name=_title(split)))
+            bars.append(keras.utils.Progbar(total, unit_name=f"{_title(split)} sample"))
         bars[0].update(done)
 
     return update

@@ -143,7 +143,8 @@ def _prepare_split(source, plan, folder, workers, verbose):
         if folder.is_dir():
             return
         with Appender(_unfinished(folder), plan) as writer:
-            bar = keras.utils.Progbar(plan["samples"], verbose=verbose, unit_name=folder.name)
+            unit = f"{folder.name} sample"
+            bar = keras.utils.Progbar(plan["samples"], verbose=verbose, unit_name=unit)
             for sample in in_order(load, range(writer.written, plan["samples"]), workers):
                 writer.append(sample)
                 bar.update(writer.written)
