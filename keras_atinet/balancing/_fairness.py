@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_atinet.balancing._quadratic import _solve_on_supports, normalize
+from keras_atinet.balancing._quadratic import normalize, solve_on_supports
 
 STEPS = 24
 # Bounds the weights where the gradients cancel each other and no weights are fair.
@@ -43,7 +43,7 @@ def fair_weights(gram, alpha=1.0):
         scale = 1 / ops.sqrt(ops.diagonal(cosines) * y * y + p * wanted)
         hessian = cosines * (scale * y)[:, None] * (scale * y)
         hessian = hessian + ops.diag(scale * scale * p * wanted)
-        step = _solve_on_supports(hessian, (scale * missing)[:, None], every)[0, :, 0] * scale
+        step = solve_on_supports(hessian, (scale * missing)[:, None], every)[0, :, 0] * scale
         return y * ops.exp(step / ops.maximum(ops.max(ops.abs(step)) / 2, 1.0))
 
     start = q ** (1 / (p + 1))

@@ -24,8 +24,8 @@ def nonnegative_quadratic(matrix, vectors):
     Returns:
         Float32 tensor `(K, B)`, the z as columns.
     """
-    supports = ops.convert_to_tensor(_supports(matrix.shape[0]))
-    z = supports[:, :, None] * _solve_on_supports(matrix, vectors, supports)
+    supports = ops.convert_to_tensor(all_supports(matrix.shape[0]))
+    z = supports[:, :, None] * solve_on_supports(matrix, vectors, supports)
     slack = (multiply(matrix, z) - vectors) * (1 - supports[:, :, None])
     violation = -ops.minimum(ops.min(z, axis=1), ops.min(slack, axis=1))
     violation = violation / ops.maximum(ops.max(ops.abs(z), axis=1), 1.0)
@@ -64,14 +64,14 @@ def normalize(gram):
     return identity + (1 - identity) * ops.clip(cosines, -1.0, 1.0), norms
 
 
-def _supports(num_tasks):
+def all_supports(num_tasks):
     """All supports but the empty one, `(2^K - 1, K)`, small ones first."""
     numbers = np.arange(1, 2**num_tasks)
     supports = (numbers[:, None] >> np.arange(num_tasks)) % 2
     return supports[np.argsort(supports.sum(axis=1), kind="stable")].astype("float32")
 
 
-def _solve_on_supports(matrix, vectors, supports):
+def solve_on_supports(matrix, vectors, supports):
     """`A z = b` in the rows and columns of every support, by elimination; 0 elsewhere."""
     num_tasks = matrix.shape[0]
     identity = ops.eye(num_tasks)

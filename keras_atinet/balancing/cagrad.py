@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from keras_atinet.balancing._quadratic import _solve_on_supports, _supports, normalize
+from keras_atinet.balancing._quadratic import all_supports, normalize, solve_on_supports
 from keras_atinet.balancing.gradient_balancer import GradientBalancer
 
 TOLERANCE = 1e-3
@@ -61,9 +61,9 @@ class CAGrad(GradientBalancer):
         # d = sum_k (mean_k + x_k) u_k with |sum_k x_k u_k| = radius and, for some m, on the
         # support of x: u_k . d = m / |g_k|, that is R x = m / |g| - slope. Elsewhere u_k . d is
         # larger.
-        supports = ops.convert_to_tensor(_supports(gram.shape[0]))
+        supports = ops.convert_to_tensor(all_supports(gram.shape[0]))
         right = ops.stack([inverse, slope], axis=1)
-        p, q = ops.unstack(_solve_on_supports(cosines, right, supports), axis=2)
+        p, q = ops.unstack(solve_on_supports(cosines, right, supports), axis=2)
         p, q = supports * p, supports * q
         size = ops.sum(inverse * p, axis=1, keepdims=True)
         center = ops.divide_no_nan(ops.sum(inverse * q, axis=1, keepdims=True), size)

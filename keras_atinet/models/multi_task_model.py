@@ -79,6 +79,12 @@ class MultiTaskModel(TrainStep, keras.Model):
         names = [task.name for task in self.tasks]
         # One task is plain training, whatever the balancer would make of it.
         used = get_balancer(balancer) if len(names) > 1 else Equal()
+        if used.built and tuple(used.get_build_config()["input_shape"]) != (len(names),):
+            raise ValueError(
+                "`balancer` belongs to a network of another number of tasks. "
+                f"Received: {used.name}, for a network of {len(names)}. "
+                "Make a new one for each network."
+            )
         over = used.over if used.needs_gradients else None
         if over == "bottleneck" and self.features is None:
             raise ValueError(
@@ -90,6 +96,11 @@ class MultiTaskModel(TrainStep, keras.Model):
             raise ValueError(
                 f"`on_nonfinite` of `compile` must be one of {ON_NONFINITE}. "
                 f"Received: on_nonfinite={on_nonfinite!r}."
+            )
+        if on_nonfinite == "skip" and self.num_replicas > 1:
+            raise ValueError(
+                "`compile(on_nonfinite='skip')` works on one device only. "
+                f"Received: a strategy of {self.num_replicas} replicas. Use 'raise'."
             )
         if "loss_weights" in kwargs or "weighted_metrics" in kwargs:
             raise ValueError(

@@ -2,33 +2,49 @@ import keras
 import numpy as np
 import pytest
 
-import keras_atinet
-
 if keras.backend.backend() != "tensorflow":
     pytest.skip("tf.distribute is TensorFlow's", allow_module_level=True)
 
+import tensorflow as tf
 
-def test_replicas_log_and_train_like_one_device():
-    """Two devices with the same images each: losses and updates of one device with half of them."""
-    import tensorflow as tf
+TASKS = ("depth", "normal")
 
-    random = np.random.default_rng(0)
-    images = random.random((2, 32, 32, 3), dtype="float32")
-    depth = random.uniform(0, 5, (2, 32, 32, 1)).astype("float32")
 
-    def train(strategy, images, depth):
+@pytest.fixture
+def strategy():
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def test_replicas_log_and_train_like_one_device(make, batch, strategy):
+    """Two devices with the same images each: losses and updates of one device with half of them.
+
+    With `NashMTL`, whose step depends on the size of the gradients.
+    """
+
+    def train(strategy, images, targets):
         with strategy.scope():
-            keras.utils.set_random_seed(0)
-            model = keras_atinet.SingleTask("depth", (32, 32, 3), filters=(2, 2, 2, 2, 2))
-            model.compile(keras.optimizers.SGD(0.1), metrics={})
-        data = tf.data.Dataset.from_tensors((images, {"depth": depth}))
+            model = make(
+                tasks=TASKS,
+                balancer="nashmtl",
+                metrics={},
+                optimizer=keras.optimizers.SGD(0.1),
+                run_eagerly=False,
+            )
+        data = tf.data.Dataset.from_tensors((images, targets))
         data = data.unbatch().batch(len(images))
         logs = model.fit(data, epochs=2, verbose=0).history
         logs["evaluated"] = [model.evaluate(data, verbose=0, return_dict=True)["loss"]]
         return logs
 
-    doubled = [np.concatenate([array, array]) for array in (images, depth)]
-    two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), *doubled)
-    one = train(tf.distribute.get_strategy(), images, depth)
+    images, targets = batch
+    targets = {name: targets[name] for name in TASKS}
+    doubled = keras.tree.map_structure(lambda x: np.concatenate([x, x]), (images, targets))
+    two = train(strategy, *doubled)
+    one = train(tf.distribute.get_strategy(), images, targets)
     for name, expected in one.items():
         np.testing.assert_allclose(two[name], expected, rtol=1e-3, err_msg=name)
+
+
+def test_steps_cannot_be_skipped_on_replicas(make, strategy):
+    with strategy.scope(), pytest.raises(ValueError, match=r"one device only.*2 replicas"):
+        make(on_nonfinite="skip")

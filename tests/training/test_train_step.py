@@ -285,6 +285,9 @@ def test_errors(make, batch):
     images, targets = batch
     with pytest.raises(ValueError, match=r"Unknown `balancer`.*'fair'.*dwa"):
         make(balancer="fair")
+    used = make(tasks=("segmentation", "depth", "normal"), balancer="famo").balancer
+    with pytest.raises(ValueError, match=r"another number of tasks.*famo.*network of 2"):
+        make(balancer=used)
     with pytest.raises(ValueError, match=r"no `loss_weights`.*balancer"):
         make(loss_weights={"depth": 2.0})
     with pytest.raises(ValueError, match=r"`loss`.*\['segmentation', 'depth'\].*colour"):
