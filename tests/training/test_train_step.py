@@ -202,8 +202,15 @@ def test_gradients_of_each_task_add_up(make, batch, values, network):
     """Taken task by task and added up, they are those of the sum; the encoder included."""
     images, targets = batch
     results = []
+    # Eagerly, because compiling nine whole steps takes JAX minutes.
     for balancer in ("equal", GradientBalancer(), GradientBalancer("bottleneck", True)):
-        model = make(network, balancer=balancer, metrics={}, optimizer=keras.optimizers.SGD(0.1))
+        model = make(
+            network,
+            balancer=balancer,
+            metrics={},
+            optimizer=keras.optimizers.SGD(0.1),
+            run_eagerly=True,
+        )
         logs = model.train_on_batch(images, pick(targets), return_dict=True)
         results.append((logs["loss"], values(model.variables)))
     for loss, weights in results[1:]:
