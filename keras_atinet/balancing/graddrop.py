@@ -1,11 +1,12 @@
 import keras
 from keras import ops
 
-from keras_atinet.balancing._random_gradient_balancer import RandomGradientBalancer
+from keras_atinet.balancing._random import Random
+from keras_atinet.balancing.gradient_balancer import GradientBalancer
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
-class GradDrop(RandomGradientBalancer):
+class GradDrop(Random, GradientBalancer):
     """Picks a sign for every element, at random by how much speaks for it, and drops the other.
 
     `P = (1 + sum_k g_k / sum_k |g_k|) / 2`, `U` uniform in [0, 1), both per element;

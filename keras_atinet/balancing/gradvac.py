@@ -3,14 +3,15 @@ from keras import ops
 
 from keras_atinet.balancing._arithmetic import multiply
 from keras_atinet.balancing._quadratic import normalize
-from keras_atinet.balancing._random_gradient_balancer import RandomGradientBalancer
+from keras_atinet.balancing._random import Random, random_orders
+from keras_atinet.balancing.gradient_balancer import GradientBalancer
 
 # Cosines in float32 are known to about 1e-7, and so are squared lengths made of them.
 SMALLEST_SQUARE = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
-class GradVac(RandomGradientBalancer):
+class GradVac(Random, GradientBalancer):
     """Turns gradients towards each other, up to the cosine that is usual for the two tasks.
 
     `g'_k = g_k`; for all `j != k` in random order, with the cosine `c` of `g'_k` and `g_j` and the
@@ -56,7 +57,7 @@ class GradVac(RandomGradientBalancer):
 
     def gradient_weights(self, gram, losses, present):
         usual = ops.copy(self.usual_cosines)
-        orders = self.random_orders(gram.shape[0])
+        orders = random_orders(gram.shape[0], self.seed_generator)
         weights, cosines = vaccination(gram, usual, orders)
         met = present[:, None] * present[None, :] * ops.sum(orders, axis=0)
         updated = usual + self.beta * met * (cosines - usual)

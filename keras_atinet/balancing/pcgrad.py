@@ -2,11 +2,12 @@ import keras
 from keras import ops
 
 from keras_atinet.balancing._arithmetic import multiply
-from keras_atinet.balancing._random_gradient_balancer import RandomGradientBalancer
+from keras_atinet.balancing._random import Random, random_orders
+from keras_atinet.balancing.gradient_balancer import GradientBalancer
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
-class PCGrad(RandomGradientBalancer):
+class PCGrad(Random, GradientBalancer):
     """Takes out of every gradient what opposes the others, one after the other.
 
     `g'_k = g_k`; for all `j != k` in random order `g'_k -= min(g'_k . g_j, 0) / |g_j|^2 g_j`;
@@ -27,7 +28,7 @@ class PCGrad(RandomGradientBalancer):
     """
 
     def gradient_weights(self, gram, losses, present):
-        return surgery(gram, self.random_orders(gram.shape[0]))
+        return surgery(gram, random_orders(gram.shape[0], self.seed_generator))
 
 
 def surgery(gram, orders):

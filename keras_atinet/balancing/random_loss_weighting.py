@@ -1,11 +1,12 @@
 import keras
 
 from keras_atinet.balancing._arithmetic import present_softmax
+from keras_atinet.balancing._random import Random
 from keras_atinet.balancing.balancer import Balancer
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
-class RandomLossWeighting(Balancer):
+class RandomLossWeighting(Random, Balancer):
     """New random weights in every step: `w = softmax(n)`, `n_k ~ Normal(0, 1)`.
 
     As in the paper the weights sum to 1, so that a step is 1 / K of that of `Equal` on average;
@@ -24,11 +25,6 @@ class RandomLossWeighting(Balancer):
     for Multi-Task Learning, TMLR 2022.
     """
 
-    def __init__(self, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
     def build(self, losses_shape):
         self.current_weights = self.add_weight(
             shape=losses_shape, initializer="ones", trainable=False, name="current_weights"
@@ -41,15 +37,3 @@ class RandomLossWeighting(Balancer):
 
     def task_weights(self, losses, present):
         return self.current_weights.value
-
-    # Keras saves the weights of a layer, not the state of its random numbers.
-    def save_own_variables(self, store):
-        store["current_weights"] = self.current_weights
-        store["seed"] = self.seed_generator.state
-
-    def load_own_variables(self, store):
-        self.current_weights.assign(store["current_weights"])
-        self.seed_generator.state.assign(store["seed"])
-
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed}
