@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 [ -x .venv-test/bin/python ] || python3 -m venv --without-pip .venv-test
 python3 -m pip --python .venv-test/bin/python install --quiet \
     --editable ".[all,test]" --constraint tests/constraints.txt
+# A reference of the tests of balancers; without what it asks for, which these do not need.
+python3 -m pip --python .venv-test/bin/python install --quiet --no-deps LibMTL==1.1.5
 
 export TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=
 # Most of JAX's time is compiling, and the tests compile much twice.
