@@ -15,7 +15,7 @@ def is_conv_bias(variable):
     return variable.path.endswith("conv/bias")
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [1, 3])
 def test_gradients_reach_the_distillation_in_phase_2_only(count, batch, values):
     images, targets = batch
     keras.utils.set_random_seed(3)
