@@ -36,7 +36,7 @@ def defined(matrices):
     return {name: matrix for name, matrix in matrices.items() if "stationary" not in name}
 
 
-@pytest.fixture(scope="module", params=[0.1, 0.5, 0.9])
+@pytest.fixture(scope="module", params=[0.5, 0.9])
 def run(runner, request):
     """One for all tests: compiled once for every number of tasks."""
     return runner(CAGrad(request.param))

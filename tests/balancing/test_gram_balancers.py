@@ -16,10 +16,11 @@ from keras_atinet.balancing import (
     get_balancer,
 )
 
+# Those that the tests of one balancer compile too.
 BALANCERS = {
-    "cagrad": lambda: CAGrad(c=0.4),
+    "cagrad": CAGrad,
     "imtl_g": ImpartialGradient,
-    "nashmtl": lambda: NashMTL(max_norm=0.5),
+    "nashmtl": lambda: NashMTL(max_norm=0),
     "aligned_mtl": AlignedMTL,
     "fairgrad": lambda: FairGrad(alpha=2.0),
     "upgrad": UPGrad,
@@ -35,7 +36,7 @@ def make(request):
 @pytest.fixture(scope="module")
 def runs(runner, make):
     """By the number of tasks, for all tests: each is compiled once."""
-    return {num_tasks: runner(make()) for num_tasks in (1, 2, 3, 4, 5, 8)}
+    return {num_tasks: runner(make()) for num_tasks in (1, 2, 3, 5, 8)}
 
 
 def assert_near(actual, expected, name, tolerance=1e-4):
@@ -63,9 +64,9 @@ def test_order_of_the_tasks(matrices, runs):
 
 
 def test_an_absent_task_takes_no_part(matrices, runs):
-    run, rest = runs[5], runs[4]
-    present = np.array([1, 0, 1, 1, 1])
-    for name in ("random_5", "conflicting_5", "spread_5", "spread_conflicting_5"):
+    run, rest = runs[3], runs[2]
+    present = np.array([1, 0, 1])
+    for name in ("random_3", "conflicting_3", "spread_3", "spread_conflicting_3"):
         expected = rest(np.delete(matrices[name], 1, axis=0))
         assert_near(run(matrices[name], present=present), expected, name)
         assert_near(np.delete(run.weights, 1), rest.weights, name)
