@@ -13,9 +13,9 @@ Measured on NYUv2 at 288 x 384, three tasks, `augment=True`, on 2 cores; batches
 | prepared | `pipeline` | 263 (310) | 5.2 |
 | | `Batches` | 359 (407) | 4.2 |
 
-A train step of MTAN with a quarter of the filters, batch 2, TensorFlow, took 2.7 s on one batch over
-and over beside other work, and as long when `pipeline` fed it from the prepared form: -0.0 %, the
-median of six turns.
+A train step of MTAN with a quarter of the filters, batch 2, TensorFlow, took 2.7 s on one batch
+over and over beside other work, and as long when `pipeline` fed it from the prepared form: -0.0 %,
+the median of six turns.
 """
 
 import argparse
