@@ -126,7 +126,7 @@ def info(arguments, argv):
     """Prints what is installed, and the facts of a model."""
     for name, value in runs.versions().items():
         print(f"{name:14}{value}")
-    print(f"{'devices':14}{', '.join(_devices())}")
+    print(f"{'devices':14}{', '.join(runs.devices())}")
     print(f"{'installed':14}{', '.join(_installed())}")
     print()
     if arguments.model is None:
@@ -306,15 +306,6 @@ def _unique_names(paths):
         taken.add(name.lower())
         names.append(name)
     return names
-
-
-def _devices():
-    if keras.backend.backend() == "torch":
-        # `keras.distribution` does not know PyTorch yet.
-        import torch
-
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
-    return keras.distribution.list_devices()
 
 
 def _installed():
