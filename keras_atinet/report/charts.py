@@ -20,7 +20,7 @@ def line_chart(title, series, switch=None):
     Returns:
         `matplotlib.figure.Figure`.
     """
-    figure, axes = _axes((3.9, 2.7))
+    figure, axes = _axes((3.9, 2.9))
     for label, values, is_dashed, color in series:
         epochs = np.arange(1, len(values) + 1)
         style = {"linestyle": "--", "linewidth": 1.2} if is_dashed else {"linewidth": 1.6}
@@ -44,7 +44,8 @@ def line_chart(title, series, switch=None):
     axes.set_xlabel("epoch", fontsize=8.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
     if len(series) > 1:
-        axes.legend(fontsize=7.5, frameon=False, ncols=2)
+        # Below the lines, which it would hide.
+        figure.legend(loc="outside lower center", fontsize=7.5, frameon=False, ncols=3)
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_atinet.data.pictures import pillow
 
+_LEAST_COLUMNS = 5  # or a few pictures would be huge
 _STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
@@ -24,9 +25,11 @@ table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabu
 th, td { padding: .35rem .6rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid #e4e8ee; }
 th { background: #f2f4f7; vertical-align: bottom; }
-.wide th { white-space: normal; min-width: 5rem; }
+.wide { width: 100%; font-size: .8rem; }
+.wide th, .wide td { white-space: normal; padding: .35rem .4rem; min-width: 4rem; }
 th:first-child, td:first-child { text-align: left; }
-.wide th:first-child, .wide td:first-child { position: sticky; left: 0; background: #fff; }
+.wide th:first-child, .wide td:first-child { position: sticky; left: 0; background: #fff;
+  white-space: nowrap; }
 .wide th:first-child { background: #f2f4f7; }
 td.text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 tr.muted td { color: #66707f; }
@@ -41,12 +44,13 @@ tr.muted td { color: #66707f; }
 .pictures img { width: 100%; display: block; image-rendering: pixelated;
   background: repeating-linear-gradient(45deg, #fff 0 4px, #c3c9d2 4px 6px); }
 .pictures figcaption { font-size: .72rem; line-height: 1.25; color: #4a5361; }
-.legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .8rem; }
+.legend { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .8rem; margin: .5rem 0; }
 .legend i { display: inline-block; width: .9em; height: .9em; margin-right: .3em;
   vertical-align: -.1em; border: 1px solid #8a93a1; }
 .legend .missing { background: repeating-linear-gradient(45deg, #fff 0 3px, #c3c9d2 3px 5px); }
 @media (max-width: 700px) {
   body { padding: .75rem; font-size: 15px; }
+  th, td { padding: .3rem .35rem; }
   .pictures { grid-template-columns: repeat(2, 1fr); }
   .pictures.narrow { grid-template-columns: repeat(3, 1fr); }
   .pictures .lone { grid-column: 1 / -1; }
@@ -137,8 +141,9 @@ def pictures(cells, note="", narrow=False):
     )
     above = f"<p>{html.escape(note)}</p>" if note else ""
     kind = "pictures narrow" if narrow else "pictures"
+    columns = max(len(cells), _LEAST_COLUMNS)
     return (
-        f'<div class="sample">{above}<div class="{kind}" style="--columns: {len(cells)}">'
+        f'<div class="sample">{above}<div class="{kind}" style="--columns: {columns}">'
         f"{shown}</div></div>"
     )
 

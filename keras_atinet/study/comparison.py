@@ -1,6 +1,7 @@
 """Two networks compared seed by seed."""
 
 import itertools
+import math
 import statistics
 from typing import NamedTuple
 
@@ -49,9 +50,9 @@ def sign_flip_test(differences):
             "`sign_flip_test` tries all signs of 1 to 20 differences. "
             f"Received: {len(differences)}."
         )
-    observed = abs(sum(differences))
+    observed = abs(math.fsum(differences))
     sums = [
-        abs(sum(sign * d for sign, d in zip(signs, differences, strict=True)))
+        abs(math.fsum(sign * d for sign, d in zip(signs, differences, strict=True)))
         for signs in itertools.product((1, -1), repeat=len(differences))
     ]
     # Rounding must not tell a sum from itself in another order.
@@ -68,8 +69,8 @@ def compare(first, second, tasks, metrics):
         metrics: sequence of `(task name, metric name)`.
 
     Returns:
-        list of `Comparison`: delta-m of the first relative to the second by both definitions, then
-        each metric. Empty if no seed is common.
+        list of `Comparison`: delta-m of the first relative to the second by both definitions (left
+        out where it is not defined), then each metric. Empty if no seed is common.
     """
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
@@ -77,7 +78,8 @@ def compare(first, second, tasks, metrics):
     comparisons = []
     for average in ("metrics", "tasks"):
         gains = [delta_m(first[seed], second[seed], tasks, average) for seed in seeds]
-        comparisons.append(_comparison("", f"delta-m over {average}", gains, higher_is_better=True))
+        if all(map(math.isfinite, gains)):
+            comparisons.append(_comparison("", f"delta-m over {average}", gains, True))
     better = {
         (task.name, metric.name): metric.higher_is_better
         for task in tasks

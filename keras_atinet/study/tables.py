@@ -1,9 +1,9 @@
 """Tables of a study, as rows of text for Markdown and HTML."""
 
+import math
 import statistics
 
 from keras_atinet.study.comparison import compare
-from keras_atinet.study.plan import NETWORKS
 from keras_atinet.study.published import is_share
 from keras_atinet.study.summary import AVERAGES, columns
 
@@ -113,16 +113,13 @@ def duration(seconds):
     return f"{minutes} min" if minutes < 120 else f"{mean / 3600:.1f} h"
 
 
-def network_title(model):
-    return NETWORKS[model]
-
-
 def _seeds(row):
     return str(len(row.scores))
 
 
 def _gain(values):
-    return _spread(values, "+.2f") if values else "-"
+    known = [value for value in values if math.isfinite(value)]
+    return _spread(known, "+z.2f") if known and len(known) == len(values) else "-"
 
 
 def _difference(comparison):
@@ -130,11 +127,12 @@ def _difference(comparison):
         return f"{_spread(comparison.differences, '+.2f')} %"
     metric = comparison.metric
     factor, digits = (100, 2) if is_share(metric) else (1, 4 if "error" in metric else 2)
-    return _spread([factor * value for value in comparison.differences], f"+.{digits}f")
+    return _spread([factor * value for value in comparison.differences], f"+z.{digits}f")
 
 
 def _spread(values, form):
     mean = format(statistics.fmean(values), form)
     if len(values) < 2:
         return mean
-    return f"{mean} ± {format(statistics.stdev(values), form.lstrip('+'))}"
+    deviation = format(statistics.stdev(values), form.lstrip("+z"))
+    return f"{mean} ±\N{NO-BREAK SPACE}{deviation}"
