@@ -1,5 +1,6 @@
 import keras
 
+from keras_atinet.layers.batch_normalization import BatchNormalization
 from keras_atinet.layers.conv_block import BATCH_NORM, ConvBlock
 
 
@@ -33,7 +34,7 @@ class AttentionMask(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.norm = keras.layers.BatchNormalization(
+        self.norm = BatchNormalization(
             **BATCH_NORM, dtype=self.dtype_policy, name="norm"
         )
 

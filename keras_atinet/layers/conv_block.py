@@ -1,5 +1,7 @@
 import keras
 
+from keras_atinet.layers.batch_normalization import BatchNormalization
+
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
@@ -33,7 +35,7 @@ class ConvBlock(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.norm = keras.layers.BatchNormalization(
+        self.norm = BatchNormalization(
             **BATCH_NORM, dtype=self.dtype_policy, name="norm"
         )
 
