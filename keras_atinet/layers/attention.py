@@ -34,9 +34,7 @@ class AttentionMask(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.norm = BatchNormalization(
-            **BATCH_NORM, dtype=self.dtype_policy, name="norm"
-        )
+        self.norm = BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
 
     def build(self, input_shape):
         mask_shape = (*input_shape[:-1], self.filters)

@@ -35,9 +35,7 @@ class ConvBlock(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.norm = BatchNormalization(
-            **BATCH_NORM, dtype=self.dtype_policy, name="norm"
-        )
+        self.norm = BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
 
     def build(self, input_shape):
         self.conv.build(input_shape)

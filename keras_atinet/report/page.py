@@ -36,7 +36,8 @@ tr.muted td { color: #66707f; }
 .charts { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 .charts img, .chart img { width: 100%; display: block; }
-.chart { max-width: 640px; }
+.chart { max-width: 640px; overflow-x: auto; }
+.chart img { min-width: 480px; }
 .sample { margin: 0 0 1.25rem; }
 .sample > p { margin: 0 0 .25rem; font-size: .85rem; color: #4a5361; }
 .pictures { display: grid; gap: .4rem; grid-template-columns: repeat(var(--columns), 1fr); }
@@ -52,7 +53,7 @@ tr.muted td { color: #66707f; }
   body { padding: .75rem; font-size: 15px; }
   th, td { padding: .3rem .35rem; }
   .pictures { grid-template-columns: repeat(2, 1fr); }
-  .pictures.narrow { grid-template-columns: repeat(3, 1fr); }
+  .pictures.narrow { grid-template-columns: repeat(5, 1fr); }
   .pictures .lone { grid-column: 1 / -1; }
 }
 """
@@ -131,7 +132,7 @@ def pictures(cells, note="", narrow=False):
     Args:
         cells: list of `(array (H, W, 3 or 4) uint8, caption)`; transparent pixels are hatched.
         note: str, written above them.
-        narrow: bool, three in a row on a phone, none alone.
+        narrow: bool, five in a row on a phone, none alone.
     """
     shown = "".join(
         f"<figure{'' if narrow or number else ' class=lone'}>"

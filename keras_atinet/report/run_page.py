@@ -134,7 +134,7 @@ def _pictures(gallery, found, num_pictures, settings):
     worst = order[::-1][: len(best)]
 
     def draw(indices):
-        return [gallery.predictions(int(i), _note(found, int(i))) for i in indices]
+        return [gallery.predictions(int(i), _note(gallery.source, found, int(i))) for i in indices]
 
     groups = [
         (f"Samples, evenly spaced over '{settings['splits'][1]}'", draw(chosen)),
@@ -156,9 +156,10 @@ def _pictures(gallery, found, num_pictures, settings):
         yield from masks
 
 
-def _note(found, index):
+def _note(source, found, index):
+    number = source.indices[index] if isinstance(source, runs.Part) else index
     losses = [f"{name} {values[index]:.3f}" for name, values in found.losses.items()]
-    return f"sample {index}; losses: {', '.join(losses)}".replace("nan", "no truth")
+    return f"sample {number}; losses: {', '.join(losses)}".replace("nan", "no truth")
 
 
 def _confusion(tasks, confusion):
