@@ -43,9 +43,9 @@ def train(arguments, argv):
         settings = {**runs.DEFAULT, **run.read_config()["settings"]}
     else:
         settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
-        settings["data"] = _absolute(settings["data"])
+        settings["data"] = absolute(settings["data"])
         if "splits" not in explicit:
-            settings["splits"] = _two_splits(settings["data"])
+            settings["splits"] = two_splits(settings["data"])
         run = runs.Run(arguments.out or _new_folder(settings))
         _check_empty(run)
     if arguments.resume and run.is_finished():
@@ -78,7 +78,7 @@ def evaluate(arguments, argv):
     settings = {**runs.DEFAULT, **(run.read_config()["settings"] if run.config.exists() else {})}
     settings["tasks"] = [task.name for task in model.tasks]
     if arguments.data:
-        settings["data"] = _absolute(arguments.data)
+        settings["data"] = absolute(arguments.data)
         names = splits(settings["data"])
         settings["splits"] = [names[0], names[min(1, len(names) - 1)]]
     sizes = model.input_shape[1:3], arguments.batch_size or settings["batch_size"]
@@ -126,7 +126,7 @@ def info(arguments, argv):
     """Prints what is installed, and the facts of a model."""
     for name, value in runs.versions().items():
         print(f"{name:14}{value}")
-    print(f"{'devices':14}{', '.join(_devices())}")
+    print(f"{'devices':14}{', '.join(runs.devices())}")
     print(f"{'installed':14}{', '.join(_installed())}")
     print()
     if arguments.model is None:
@@ -193,13 +193,13 @@ def load_model(file):
     return model
 
 
-def _absolute(data):
+def absolute(data):
     path = pathlib.Path(data)
     # Names such as "rooms" and "huggingface:..." are no paths.
     return str(path.resolve()) if path.exists() and data != runs.ROOMS else data
 
 
-def _two_splits(data):
+def two_splits(data):
     # One to learn from, and one to hold out.
     names = splits(data)
     if len(names) < 2:
@@ -306,15 +306,6 @@ def _unique_names(paths):
         taken.add(name.lower())
         names.append(name)
     return names
-
-
-def _devices():
-    if keras.backend.backend() == "torch":
-        # `keras.distribution` does not know PyTorch yet.
-        import torch
-
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
-    return keras.distribution.list_devices()
 
 
 def _installed():

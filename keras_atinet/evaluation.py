@@ -72,7 +72,8 @@ def delta_m(results, baseline, tasks, average="metrics"):
     """How much better than a baseline, in percent, 0 if equal.
 
     `delta_m = 100 mean(s (M - B) / B)` over the metrics in both, with `s = 1` where higher is
-    better and -1 elsewhere. Two definitions are in use, so name the one that you print.
+    better and -1 elsewhere. Two definitions are in use, so name the one that you print. NaN if a
+    metric of the baseline is 0.
 
     Args:
         results, baseline: dicts, task name -> metric name -> value, as from `evaluate`; other
@@ -88,10 +89,14 @@ def delta_m(results, baseline, tasks, average="metrics"):
         signs = {m.name: 1 if m.higher_is_better else -1 for m in task.metrics()}
         values, base = results[task.name], baseline[task.name]
         names = [name for name in signs if name in values and name in base]
-        gains.append([signs[name] * (values[name] - base[name]) / base[name] for name in names])
+        gains.append([signs[name] * _relative(values[name], base[name]) for name in names])
     if average == "tasks":
         return float(100 * np.mean([np.mean(gain) for gain in gains]))
     return float(100 * np.mean(np.concatenate(gains)))
+
+
+def _relative(value, base):
+    return (value - base) / base if base else float("nan")
 
 
 def table(results, baseline=None, title="model"):
