@@ -1,4 +1,4 @@
-"""The command line: `keras-atinet train`, `evaluate`, `predict`, `info`, `data`."""
+"""The command line: `keras-atinet train`, `evaluate`, `predict`, `info`, `data`, `search`."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from keras_atinet import commands, data_commands, runs
+from keras_atinet import commands, data_commands, runs, search_command
 from keras_atinet.balancing import BALANCERS
 
 _SOURCES = (
@@ -77,6 +77,9 @@ def _parser():
     _add_predict(subparsers)
     _add_info(subparsers)
     _add_data(subparsers)
+    search_command.add_options(
+        _add_command(subparsers, "search", search_command.search, search_command.SUMMARY)
+    )
     return parser
 
 
@@ -110,6 +113,7 @@ def _add_train(subparsers):
     add("--batch-size", "images in a batch", type=_count, metavar="N")
     add("--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
     add("--balancer", "how the tasks are weighed", choices=list(BALANCERS))
+    add("--temperature", "of the balancer dwa", type=float, metavar="X")
     add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
     add("--dtype", "precision", choices=("float32", "mixed_bfloat16", "mixed_float16"))

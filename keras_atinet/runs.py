@@ -14,7 +14,9 @@ import keras
 import numpy as np
 
 from keras_atinet import models
-from keras_atinet.data import Batches, Rooms, Source, pipeline, random_mirror
+from keras_atinet.balancing import DynamicWeightAverage
+from keras_atinet.data import Batches, Rooms, pipeline, random_mirror
+from keras_atinet.data.holding_out import Selection
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
 from keras_atinet.data.opening import open_source
 from keras_atinet.tasks import TASKS
@@ -33,6 +35,7 @@ DEFAULT = {
     "batch_size": 8,
     "learning_rate": 1e-3,
     "balancer": "dwa",
+    "temperature": 2.0,
     "switch_at": 0.5,
     "augment": True,
     "deep_split": False,
@@ -171,20 +174,12 @@ class Interruption(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-class Subset(Source):
+class Subset(Selection):
     """At most `size` samples of a source, evenly spaced."""
 
     def __init__(self, source, size):
-        self.source = source
-        self.split, self.image_size, self.tasks = source.split, source.image_size, source.tasks
         count = min(size, len(source))
-        self._indices = np.linspace(0, len(source) - 1, count).round().astype(int)
-
-    def __len__(self):
-        return len(self._indices)
-
-    def __getitem__(self, index):
-        return self.source[self._indices[self._position(index)]]
+        super().__init__(source, np.linspace(0, len(source) - 1, count).round())
 
 
 def versions():
@@ -254,7 +249,10 @@ def get_model(settings, tasks):
         dtype=settings["dtype"],
         **options,
     )
-    model.compile(keras.optimizers.Adam(settings["learning_rate"]), settings["balancer"])
+    balancer = settings["balancer"]
+    if balancer == "dwa":
+        balancer = DynamicWeightAverage(settings["temperature"])
+    model.compile(keras.optimizers.Adam(settings["learning_rate"]), balancer)
     return model
 
 
