@@ -22,7 +22,7 @@ def run(argv, workers, out):
     Args:
         argv: list of str, the command without the program's name.
         workers: int, number of workers.
-        out: path of the folder for `worker-1.log` and so on; the chief writes to the terminal.
+        out: path of the folder for `chief.log`, `worker-1.log` and so on.
 
     Raises:
         RuntimeError: if a process fails. The trials that are done are not lost.
@@ -30,11 +30,12 @@ def run(argv, workers, out):
     with socket.socket() as found:
         found.bind((_HOST, 0))
         port = found.getsockname()[1]
-    processes = [_start(argv, "chief", port)]
+    print(f"{workers} workers; how far they are: {out / 'chief.log'}", flush=True)
+    processes = []
     try:
-        for number in range(1, workers + 1):
-            with (out / f"worker-{number}.log").open("a", encoding="utf-8") as log:
-                processes.append(_start(argv, f"worker-{number}", port, log))
+        for name in ("chief", *(f"worker-{number}" for number in range(1, workers + 1))):
+            with (out / f"{name}.log").open("a", encoding="utf-8") as log:
+                processes.append(_start(argv, name, port, log))
         _wait(*processes)
     finally:
         for process in processes:
@@ -43,7 +44,7 @@ def run(argv, workers, out):
             process.wait()
 
 
-def _start(argv, name, port, log=None):
+def _start(argv, name, port, log):
     environment = {
         **os.environ,
         "KERAS_BACKEND": keras.backend.backend(),
@@ -64,6 +65,6 @@ def _wait(chief, *workers):
     failed = [process.poll() for process in (chief, *workers) if process.poll()]
     if failed:
         raise RuntimeError(
-            "A process of the search failed; its log is in the search's folder. "
+            "A process of the search failed; see the .log files in the folder of the search. "
             f"Received: exit status {failed[0]}. The same command goes on with the search."
         )

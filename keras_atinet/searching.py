@@ -76,8 +76,9 @@ def report(tuner, settings, out):
         return
     print(f"delta-m, {_DEFINITIONS[settings['average']]}:")
     for trial in done[:_SHOWN_TRIALS]:
-        values = ", ".join(f"{k} {_shown(v)}" for k, v in trial.hyperparameters.values.items())
-        print(f"{trial.score:10.2f} %   {values}")
+        values = trial.hyperparameters.values
+        shown = ", ".join(f"{name} {_shown(values[name])}" for name in names if name in values)
+        print(f"{trial.score:10.2f} %   {shown}")
     (model,) = tuner.get_best_models(1)
     model.save(out / "best.keras")
     print(f"\n{out / 'best.keras'}\n{out / 'results.csv'}\nTo train with the best values:")

@@ -98,6 +98,8 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         # One task needs no balancer, and no search for it.
         balancer = self.balancer(hp) if len(self.tasks) > 1 else "equal"
         model.compile(self.optimizer(hp), balancer)
+        # Now, so that a tuner that loads the weights of a trial finds where its state belongs.
+        model.optimizer.build(model.trainable_variables)
         # What only training needs must be known before the first trial as well.
         self.batch_size(hp)
         if hasattr(model, "distillation_active"):
