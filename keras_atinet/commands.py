@@ -43,7 +43,7 @@ def train(arguments, argv):
         settings = {**runs.DEFAULT, **run.read_config()["settings"]}
     else:
         settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
-        settings["data"] = absolute(settings["data"])
+        settings["data"] = _absolute(settings["data"])
         if "splits" not in explicit:
             settings["splits"] = _two_splits(settings["data"])
         run = runs.Run(arguments.out or _new_folder(settings))
@@ -78,7 +78,7 @@ def evaluate(arguments, argv):
     settings = {**runs.DEFAULT, **(run.read_config()["settings"] if run.config.exists() else {})}
     settings["tasks"] = [task.name for task in model.tasks]
     if arguments.data:
-        settings["data"] = absolute(arguments.data)
+        settings["data"] = _absolute(arguments.data)
         names = splits(settings["data"])
         settings["splits"] = [names[0], names[min(1, len(names) - 1)]]
     sizes = model.input_shape[1:3], arguments.batch_size or settings["batch_size"]
@@ -89,9 +89,7 @@ def evaluate(arguments, argv):
     results = evaluation.evaluate(model, batches, arguments.averaging, verbose)
     baseline = None
     if arguments.baseline:
-        baseline = constant_baseline(
-            model.tasks, _source(settings, settings["splits"][0]), batches, sizes
-        )
+        baseline = _baseline(model.tasks, _source(settings, settings["splits"][0]), batches, sizes)
     print(f"{file} on {len(source)} images, split '{split}' of {settings['data']}:")
     print(evaluation.table(results, baseline))
     if arguments.json:
@@ -195,9 +193,9 @@ def load_model(file):
     return model
 
 
-def absolute(data):
-    """A path that means the same in another folder; names such as "rooms" are kept."""
+def _absolute(data):
     path = pathlib.Path(data)
+    # Names such as "rooms" and "huggingface:..." are no paths.
     return str(path.resolve()) if path.exists() and data != runs.ROOMS else data
 
 
@@ -241,7 +239,7 @@ def _report(run, settings):
     train_source, test_source = (runs.get_source(settings, split) for split in settings["splits"])
     batches = runs.get_batches(test_source, model.tasks, *sizes)
     results = evaluation.evaluate(model, batches)
-    baseline = constant_baseline(model.tasks, train_source, batches, sizes)
+    baseline = _baseline(model.tasks, train_source, batches, sizes)
     print(f"\nThe best model on {len(test_source)} held-out images; the best constant prediction:")
     print(evaluation.table(results, baseline))
     _draw(run, model, settings)
@@ -251,15 +249,7 @@ def _report(run, settings):
             print(path)
 
 
-def constant_baseline(tasks, source, batches, sizes):
-    """What `evaluate` would return for the constants that fit a source best.
-
-    Args:
-        tasks: list of `Task`.
-        source: `Source` to fit the constants to.
-        batches: dataset to judge them by.
-        sizes: `(height, width)` and the batch size, for `source`.
-    """
+def _baseline(tasks, source, batches, sizes):
     subset = runs.Subset(source, _BASELINE_SAMPLES)
     constants = evaluation.best_constants(tasks, runs.get_batches(subset, tasks, *sizes))
     return evaluation.evaluate_constants(tasks, constants, batches)

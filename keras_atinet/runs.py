@@ -15,8 +15,7 @@ import numpy as np
 
 from keras_atinet import models
 from keras_atinet.balancing import DynamicWeightAverage
-from keras_atinet.data import Batches, Rooms, pipeline, random_mirror
-from keras_atinet.data.holding_out import Selection
+from keras_atinet.data import Batches, Rooms, Source, pipeline, random_mirror
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
 from keras_atinet.data.opening import open_source
 from keras_atinet.tasks import TASKS
@@ -174,12 +173,20 @@ class Interruption(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-class Subset(Selection):
+class Subset(Source):
     """At most `size` samples of a source, evenly spaced."""
 
     def __init__(self, source, size):
+        self.source = source
+        self.split, self.image_size, self.tasks = source.split, source.image_size, source.tasks
         count = min(size, len(source))
-        super().__init__(source, np.linspace(0, len(source) - 1, count).round())
+        self._indices = np.linspace(0, len(source) - 1, count).round().astype(int)
+
+    def __len__(self):
+        return len(self._indices)
+
+    def __getitem__(self, index):
+        return self.source[self._indices[self._position(index)]]
 
 
 def versions():

@@ -4,7 +4,6 @@ from keras_atinet.data.augmentation import random_color, random_mirror, random_s
 from keras_atinet.data.batches import Batches
 from keras_atinet.data.color import adjust_color, normalize_image
 from keras_atinet.data.folder import Folder
-from keras_atinet.data.holding_out import Selection, hold_out
 from keras_atinet.data.hugging_face import HuggingFace
 from keras_atinet.data.masking import mask_depth, mask_labels
 from keras_atinet.data.mtan_arrays import MTANArrays
@@ -34,11 +33,9 @@ __all__ = [
     "Parquet",
     "Prepared",
     "Rooms",
-    "Selection",
     "Source",
     "adjust_color",
     "fill_missing",
-    "hold_out",
     "mask_depth",
     "mask_labels",
     "mirror",
