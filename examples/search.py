@@ -10,7 +10,8 @@ import keras
 import keras_tuner
 
 import keras_atinet
-from keras_atinet.data import Rooms, hold_out
+from keras_atinet.data import Rooms
+from keras_atinet.runs import hold_out
 from keras_atinet.tuning import MultiTaskHyperModel
 
 SIZE = (32, 64)
@@ -37,7 +38,7 @@ tuner = keras_tuner.BayesianOptimization(
     directory="runs",
     project_name="search-example",
 )
-train, validation = hold_out(Rooms(160, SIZE))
+train, validation = hold_out(Rooms(160, SIZE), share=0.2)
 tuner.search(train, validation_data=validation, epochs=6, verbose=0)
 for trial in tuner.oracle.get_best_trials(6):
     print(f"{trial.score:8.1f} %  {trial.hyperparameters.values}")

@@ -1,4 +1,4 @@
-"""The command line: `keras-atinet train`, `evaluate`, `predict`, `info`, `data`, `search`."""
+"""The command line: `keras-atinet train`, `evaluate`, `predict`, `reproduce`, `report`, ..."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from keras_atinet import commands, data_commands, runs, search_command
+from keras_atinet import commands, data_commands, runs, search_command, study, study_commands
 from keras_atinet.balancing import BALANCERS
 
 _SOURCES = (
@@ -77,6 +77,8 @@ def _parser():
     _add_predict(subparsers)
     _add_info(subparsers)
     _add_data(subparsers)
+    _add_reproduce(subparsers)
+    _add_report(subparsers)
     search_command.add_options(
         _add_command(subparsers, "search", search_command.search, search_command.SUMMARY)
     )
@@ -216,6 +218,74 @@ def _add_data(subparsers):
     for parser in (verify, prepare):
         parser.add_argument("--workers", type=_count, default=2, help="threads (default: 2)")
         _add_verbose(parser, "or progress bars (default: 1 in a terminal)", (0, 1))
+
+
+def _add_reproduce(subparsers):
+    parser = _add_command(
+        subparsers,
+        "reproduce",
+        study_commands.reproduce,
+        "Train the networks of the paper the paper's way and tabulate their scores. The same "
+        "command goes on where it was stopped, or adds networks, balancers and seeds.",
+    )
+    parser.add_argument("table", choices=("table1",), help="Table I: networks and their scores")
+    add = parser.add_argument
+    add("--data", required=True, metavar="SOURCE", help="'rooms', or a " + _SOURCES)
+    add("--out", required=True, metavar="DIR", help="folder of the study")
+    add(
+        "--scale",
+        choices=list(study.SCALES),
+        default="small",
+        help="sizes: paper (288 x 384, 200 epochs), small (64 x 96, a quarter of the filters, 30 "
+        "epochs), tiny (to see that it runs) (default: %(default)s)",
+    )
+    add(
+        "--protocol",
+        choices=list(study.PROTOCOLS),
+        default="both",
+        help="paper: train on all, score the last epochs; clean: hold out a tenth to choose a "
+        "checkpoint; both scores of networks trained on nine tenths (default: %(default)s)",
+    )
+    add(
+        "--models",
+        nargs="+",
+        choices=list(study.NETWORKS),
+        default=list(study.NETWORKS),
+        help="networks; single stands for one for each task (default: all)",
+    )
+    names = list(BALANCERS)
+    add("--balancers", nargs="+", choices=names, default=["dwa"], help="(default: dwa)")
+    add("--seeds", type=_count, default=3, metavar="N", help="from 0 (default: %(default)s)")
+    add("--splits", nargs=2, metavar=("TRAIN", "TEST"), help="(default: the first two)")
+    group = parser.add_argument_group("instead of what the scale says")
+
+    def instead(option, **kwargs):
+        group.add_argument(option, default=argparse.SUPPRESS, **kwargs)
+
+    instead("--image-size", nargs=2, type=_count, metavar=("H", "W"))
+    instead("--filters", nargs=5, type=_count, metavar="N")
+    for option in ("--epochs", "--batch-size", "--num-samples"):
+        instead(option, type=_count, metavar="N")
+    instead("--learning-rate", type=float, metavar="X")
+    instead("--dtype", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    _add_verbose(parser, "progress bars, or a line per epoch (default: 0)")
+
+
+def _add_report(subparsers):
+    parser = _add_command(
+        subparsers,
+        "report",
+        study_commands.make_report,
+        "Write one HTML file about runs: curves, scores, pictures, masks, and how they came about.",
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
+    parser.add_argument("--out", metavar="FILE", help="(default: report.html in the first run)")
+    parser.add_argument(
+        "--pictures", type=_count, default=6, metavar="N", help="samples shown (default: 6)"
+    )
+    parser.add_argument(
+        "--num-samples", type=_count, metavar="N", help="samples to predict (default: all)"
+    )
 
 
 def _add_data_command(subparsers, name, function, text):

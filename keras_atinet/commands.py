@@ -43,9 +43,9 @@ def train(arguments, argv):
         settings = {**runs.DEFAULT, **run.read_config()["settings"]}
     else:
         settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
-        settings["data"] = _absolute(settings["data"])
+        settings["data"] = absolute(settings["data"])
         if "splits" not in explicit:
-            settings["splits"] = _two_splits(settings["data"])
+            settings["splits"] = two_splits(settings["data"])
         run = runs.Run(arguments.out or _new_folder(settings))
         _check_empty(run)
     if arguments.resume and run.is_finished():
@@ -78,7 +78,7 @@ def evaluate(arguments, argv):
     settings = {**runs.DEFAULT, **(run.read_config()["settings"] if run.config.exists() else {})}
     settings["tasks"] = [task.name for task in model.tasks]
     if arguments.data:
-        settings["data"] = _absolute(arguments.data)
+        settings["data"] = absolute(arguments.data)
         names = splits(settings["data"])
         settings["splits"] = [names[0], names[min(1, len(names) - 1)]]
     sizes = model.input_shape[1:3], arguments.batch_size or settings["batch_size"]
@@ -89,7 +89,8 @@ def evaluate(arguments, argv):
     results = evaluation.evaluate(model, batches, arguments.averaging, verbose)
     baseline = None
     if arguments.baseline:
-        baseline = _baseline(model.tasks, _source(settings, settings["splits"][0]), batches, sizes)
+        train_source = _source(settings, settings["splits"][0])
+        baseline = constant_baseline(model.tasks, train_source, batches, sizes)
     print(f"{file} on {len(source)} images, split '{split}' of {settings['data']}:")
     print(evaluation.table(results, baseline))
     if arguments.json:
@@ -126,7 +127,7 @@ def info(arguments, argv):
     """Prints what is installed, and the facts of a model."""
     for name, value in runs.versions().items():
         print(f"{name:14}{value}")
-    print(f"{'devices':14}{', '.join(_devices())}")
+    print(f"{'devices':14}{', '.join(runs.devices())}")
     print(f"{'installed':14}{', '.join(_installed())}")
     print()
     if arguments.model is None:
@@ -193,13 +194,13 @@ def load_model(file):
     return model
 
 
-def _absolute(data):
+def absolute(data):
     path = pathlib.Path(data)
     # Names such as "rooms" and "huggingface:..." are no paths.
     return str(path.resolve()) if path.exists() and data != runs.ROOMS else data
 
 
-def _two_splits(data):
+def two_splits(data):
     # One to learn from, and one to hold out.
     names = splits(data)
     if len(names) < 2:
@@ -239,7 +240,7 @@ def _report(run, settings):
     train_source, test_source = (runs.get_source(settings, split) for split in settings["splits"])
     batches = runs.get_batches(test_source, model.tasks, *sizes)
     results = evaluation.evaluate(model, batches)
-    baseline = _baseline(model.tasks, train_source, batches, sizes)
+    baseline = constant_baseline(model.tasks, train_source, batches, sizes)
     print(f"\nThe best model on {len(test_source)} held-out images; the best constant prediction:")
     print(evaluation.table(results, baseline))
     _draw(run, model, settings)
@@ -249,7 +250,15 @@ def _report(run, settings):
             print(path)
 
 
-def _baseline(tasks, source, batches, sizes):
+def constant_baseline(tasks, source, batches, sizes):
+    """What `evaluate` would return for the constants that fit a source best.
+
+    Args:
+        tasks: list of `Task`.
+        source: `Source` to fit the constants to.
+        batches: dataset to judge them by.
+        sizes: `(height, width)` and the batch size, for `source`.
+    """
     subset = runs.Subset(source, _BASELINE_SAMPLES)
     constants = evaluation.best_constants(tasks, runs.get_batches(subset, tasks, *sizes))
     return evaluation.evaluate_constants(tasks, constants, batches)
@@ -306,15 +315,6 @@ def _unique_names(paths):
         taken.add(name.lower())
         names.append(name)
     return names
-
-
-def _devices():
-    if keras.backend.backend() == "torch":
-        # `keras.distribution` does not know PyTorch yet.
-        import torch
-
-        return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["cpu"]
-    return keras.distribution.list_devices()
 
 
 def _installed():

@@ -1,9 +1,8 @@
 """Runs: settings, the model and data that they describe, and the folder that training writes."""
 
-import csv
-import inspect
 import json
 import math
+import os
 import pathlib
 import platform
 import signal
@@ -18,6 +17,14 @@ from keras_atinet.balancing import DynamicWeightAverage
 from keras_atinet.data import Batches, Rooms, Source, pipeline, random_mirror
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
 from keras_atinet.data.opening import open_source
+from keras_atinet.recording import (
+    Backup,
+    History,
+    TrainingTime,
+    read_rows,
+    write_rows,
+    write_text,
+)
 from keras_atinet.tasks import TASKS
 from keras_atinet.training import PhaseSwitch
 from keras_atinet.version import __version__
@@ -41,6 +48,8 @@ DEFAULT = {
     "dtype": "float32",
     "seed": 0,
     "num_samples": 400,
+    "hold_out": 0.0,
+    "averaging": "pixel",
 }
 PAPER = {
     **DEFAULT,
@@ -63,14 +72,15 @@ MODELS = {
 _TEST_SHARE = 0.25  # held-out rooms for each training room
 _CACHE_BYTES = 2**31
 _PIXEL_BYTES = 14  # of a cached sample: image, classes, depth, normals
+_HELD_OUT_PLACES = 10
 
 
 class Run:
     """The files of one training run.
 
-    `config.json` (settings, versions, command), `history.csv` (a row for each epoch), `best.keras`
-    (lowest loss on the held-out split), `last.keras`, `predictions.png`; and `backup/`, the state
-    to resume from, while the run is not finished.
+    `config.json` (settings, versions, machine, command), `history.csv` (a row for each epoch),
+    `best.keras` (lowest loss on the held-out samples), `last.keras`, `predictions.png`; and
+    `backup/`, the state to resume from, while the run is not finished.
 
     Args:
         path: str or path of the folder.
@@ -83,12 +93,13 @@ class Run:
         self.best = self.path / "best.keras"
         self.last = self.path / "last.keras"
         self.predictions = self.path / "predictions.png"
-        self.backup = self.path / "backup"
+        self.backup = Backup(self.path / "backup")
 
     def create(self, settings, command):
         self.path.mkdir(parents=True, exist_ok=True)
-        config = {"settings": settings, "versions": versions(), "command": command}
-        self.config.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+        config = {"settings": settings, "versions": versions(), "machine": machine()}
+        config["command"] = command
+        write_text(self.config, json.dumps(config, indent=1) + "\n")
 
     def read_config(self):
         """What `create` wrote.
@@ -105,35 +116,25 @@ class Run:
 
     def rows(self):
         """The rows of the history, dicts of str."""
-        if not self.history.is_file():
-            return []
-        with self.history.open(newline="", encoding="utf-8") as file:
-            # A process that was killed while it wrote leaves its last row incomplete.
-            return [row for row in csv.DictReader(file) if None not in row.values()]
+        return read_rows(self.history)
 
     def next_epoch(self):
         """The epoch (from 0) that training would go on with."""
-        metadata = self.backup / "training_metadata.json"
-        if metadata.is_file():
-            return json.loads(metadata.read_text(encoding="utf-8"))["epoch"]
-        return len(self.rows()) if self.is_finished() else 0
+        return len(self.rows()) if self.is_finished() else self.backup.epochs()
 
     def is_finished(self):
-        """Whether all epochs are done. The backup goes when `fit` returns."""
-        epochs = self.read_config()["settings"]["epochs"]
+        """Whether all epochs are done. The row of an epoch is written after its models."""
         rows = self.rows()
-        return bool(rows) and int(rows[-1]["epoch"]) == epochs - 1 and not self.backup.exists()
+        return bool(rows) and int(rows[-1]["epoch"]) == self.read_config()["settings"]["epochs"] - 1
 
     def forget_after(self, epoch):
         """Drops what the history says of `epoch` and later ones, which will be trained again."""
         rows = self.rows()
         kept = [row for row in rows if int(row["epoch"]) < epoch]
-        if len(kept) == len(rows):
-            return
-        with self.history.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(kept)
+        if kept:
+            write_rows(self.history, kept)
+        else:
+            self.history.unlink(missing_ok=True)
 
     def best_loss(self):
         """The held-out loss of `best.keras`, or None if there is no such file yet."""
@@ -173,20 +174,63 @@ class Interruption(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-class Subset(Source):
+class Part(Source):
+    """Some samples of a source.
+
+    Args:
+        source: a `Source`.
+        indices: sequence of int.
+    """
+
+    def __init__(self, source, indices):
+        self.source, self.indices = source, [int(index) for index in indices]
+        self.split, self.image_size, self.tasks = source.split, source.image_size, source.tasks
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        return self.source[self.indices[self._position(index)]]
+
+    def where(self, index):
+        return self.source.where(self.indices[index])
+
+
+class Subset(Part):
     """At most `size` samples of a source, evenly spaced."""
 
     def __init__(self, source, size):
-        self.source = source
-        self.split, self.image_size, self.tasks = source.split, source.image_size, source.tasks
         count = min(size, len(source))
-        self._indices = np.linspace(0, len(source) - 1, count).round().astype(int)
+        super().__init__(source, np.linspace(0, len(source) - 1, count).round().astype(int))
 
-    def __len__(self):
-        return len(self._indices)
 
-    def __getitem__(self, index):
-        return self.source[self._indices[self._position(index)]]
+def hold_out(source, share):
+    """Two parts of a source: to learn from, and to hold out.
+
+    Held out are samples at ten places of the source, at each some that follow one another:
+    neighbours often show the same scene, which should not be on both sides. Always the same.
+
+    Args:
+        source: a `Source` of at least two samples.
+        share: float in (0, 1), the share to hold out, at least one sample.
+
+    Returns:
+        Two `Part`.
+
+    Raises:
+        ValueError: if `share` is not in (0, 1), or there are fewer than two samples.
+    """
+    if not 0 < share < 1 or len(source) < 2:
+        raise ValueError(
+            "A part is held out of at least two samples, a share in (0, 1). "
+            f"Received: {len(source)} samples, share={share}."
+        )
+    count = min(max(1, round(share * len(source))), len(source) - 1)
+    places = np.array_split(np.arange(len(source)), min(count, _HELD_OUT_PLACES))
+    counts = [len(part) for part in np.array_split(np.arange(count), len(places))]
+    held_out = {int(i) for place, n in zip(places, counts, strict=True) for i in place[-n:]}
+    kept = [index for index in range(len(source)) if index not in held_out]
+    return Part(source, kept), Part(source, sorted(held_out))
 
 
 def versions():
@@ -199,6 +243,45 @@ def versions():
     }
 
 
+def machine():
+    """What computes: the processor, its cores in use, and the devices of the backend."""
+    return {"processor": _processor(), "cores": _cores(), "devices": ", ".join(devices())}
+
+
+def devices():
+    """Names of the devices of the backend."""
+    if keras.backend.backend() == "torch":
+        # `keras.distribution` does not know PyTorch yet.
+        import torch
+
+        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] or ["cpu"]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [device.device_kind for device in jax.devices()]
+    import tensorflow as tf
+
+    found = [
+        tf.config.experimental.get_device_details(d) for d in tf.config.list_physical_devices("GPU")
+    ]
+    return [details.get("device_name", "GPU") for details in found] or ["cpu"]
+
+
+def _processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cores():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
 def get_source(settings, split):
     """The data of one split."""
     if settings["data"] == ROOMS:
@@ -209,13 +292,25 @@ def get_source(settings, split):
     return open_source(settings["data"], split, settings["tasks"])
 
 
-def get_tasks(source, names=None, single=False):
+def get_sources(settings):
+    """The data to learn from, and the data to hold out.
+
+    These are the two splits of the settings, or two parts of the first if they hold some out.
+    """
+    first, second = settings["splits"]
+    if settings["hold_out"]:
+        return hold_out(get_source(settings, first), settings["hold_out"])
+    return get_source(settings, first), get_source(settings, second)
+
+
+def get_tasks(source, names=None, single=False, averaging="pixel"):
     """`Task` objects for what a source offers.
 
     Args:
         source: a `Source`.
         names: task keys, or None for all.
         single: bool, take only the first where `names` is None.
+        averaging: `"pixel"` or `"batch"`, see `Task`.
 
     Raises:
         ValueError: if the source lacks a task, or there is no `Task` for it.
@@ -231,7 +326,8 @@ def get_tasks(source, names=None, single=False):
                 f"The data offers the tasks {sorted(source.tasks)}. Received: {name!r}. "
                 "Choose some of them."
             )
-        tasks.append(task(name=name, **{key: facts[key] for key in CLASS_FACTS if key in facts}))
+        known = {key: facts[key] for key in CLASS_FACTS if key in facts}
+        tasks.append(task(name=name, averaging=averaging, **known))
     return tasks
 
 
@@ -271,25 +367,26 @@ def count_parameters(model):
 def get_callbacks(run, settings, model):
     """Keras's callbacks for a run, in the order in which they must be called."""
     rate, epochs = settings["learning_rate"], settings["epochs"]
-    # Two states outlast a kill in the middle of writing one; older versions of Keras keep one.
-    parameters = inspect.signature(keras.callbacks.BackupAndRestore).parameters
-    twice = {"double_checkpoint": True} if "double_checkpoint" in parameters else {}
     callbacks = [
+        TrainingTime(),
         keras.callbacks.LearningRateScheduler(lambda e, _: rate if e < epochs / 2 else rate / 2),
         keras.callbacks.ModelCheckpoint(
             run.best, save_best_only=True, mode="min", initial_value_threshold=run.best_loss()
         ),
         keras.callbacks.ModelCheckpoint(run.last),
-        keras.callbacks.CSVLogger(run.history, append=True),
-        keras.callbacks.BackupAndRestore(str(run.backup), **twice),
+        History(run.history),
+        run.backup,
     ]
     if hasattr(model, "distillation_active"):
         callbacks.insert(0, PhaseSwitch(at=settings["switch_at"], seed=settings["seed"]))
     return callbacks
 
 
-def train(run, settings, command, verbose=1, report=print):
+def train(run, settings, command, verbose=1, report=print, callbacks=()):
     """Trains a new run, or goes on with one that has a backup.
+
+    A process that is killed at any moment loses the epoch that it was in; what goes on gives the
+    numbers of a run that was not disturbed.
 
     Args:
         run: `Run`.
@@ -297,22 +394,24 @@ def train(run, settings, command, verbose=1, report=print):
         command: str for `config.json`.
         verbose: 0, 1 or 2, as for `fit`.
         report: function that takes a line of text before training begins.
+        callbacks: further callbacks. They are called before the epoch is written down.
 
     Raises:
         KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
     """
     keras.utils.set_random_seed(settings["seed"])
-    sources = [get_source(settings, split) for split in settings["splits"]]
-    tasks = get_tasks(sources[0], settings["tasks"], single=settings["model"] == "single")
+    sources = get_sources(settings)
+    single = settings["model"] == "single"
+    tasks = get_tasks(sources[0], settings["tasks"], single, settings["averaging"])
     model = get_model(settings, tasks)
-    first = run.next_epoch() if run.config.exists() else 0
+    first = run.backup.restore(model)
     run.forget_after(first)
     sizes = settings["image_size"], settings["batch_size"]
     augment = random_mirror if settings["augment"] else False
     order = {"shuffle": True, "augment": augment, "seed": settings["seed"], "first_epoch": first}
     batches = get_batches(sources[0], tasks, *sizes, **order)
     held_out = get_batches(sources[1], tasks, *sizes)
-    callbacks = get_callbacks(run, settings, model)
+    callbacks = [*callbacks, *get_callbacks(run, settings, model)]
     if not run.config.exists():
         run.create(settings, command)
     report(
@@ -324,8 +423,10 @@ def train(run, settings, command, verbose=1, report=print):
         model.fit(
             batches,
             validation_data=held_out,
+            initial_epoch=first,
             epochs=settings["epochs"],
             verbose=verbose,
             callbacks=[*callbacks, interruption],
             shuffle=False,  # the batches are shuffled already
         )
+    run.backup.discard()

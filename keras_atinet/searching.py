@@ -9,6 +9,7 @@ from keras_atinet import data, runs
 from keras_atinet.commands import constant_baseline
 
 _BASELINE_BATCH = 8
+_HELD_OUT = 0.2
 _SHOWN_TRIALS = 5
 _DEFINITIONS = {
     "metrics": "mean over all metrics",
@@ -25,7 +26,7 @@ def get_sources(settings):
         )
     settings = {**settings, "splits": splits}
     sources = [runs.get_source(settings, split) for split in splits]
-    return tuple(sources) if len(sources) == 2 else data.hold_out(sources[0])
+    return tuple(sources) if len(sources) == 2 else runs.hold_out(sources[0], _HELD_OUT)
 
 
 def get_tuner(settings, train, validation, out):

@@ -41,12 +41,14 @@ def prediction_grid(images, targets, predictions, tasks):
             "`images` must have the shape (n, height, width, 3), n > 0. "
             f"Received: shape {images.shape}."
         )
-    rows = [_row(images, targets, predictions, tasks, index) for index in range(len(images))]
+    rows = [
+        prediction_cells(images, targets, predictions, tasks, index) for index in range(len(images))
+    ]
     drawn = {
         task.name: [targets.get(task.name, []), task.decode(np.asarray(predictions[task.name]))]
         for task in tasks
     }
-    return _figure(rows, [_classes(task, drawn[task.name]) for task in tasks])
+    return _figure(rows, [drawn_classes(task, drawn[task.name]) for task in tasks])
 
 
 def sample_grid(samples, tasks, names=None):
@@ -80,7 +82,7 @@ def sample_grid(samples, tasks, names=None):
     names = [""] * len(samples) if names is None else names
     rows = [_sample_row(s, tasks, name) for s, name in zip(samples, names, strict=True)]
     drawn = {task.name: [s[task.name] for s in samples if task.name in s] for task in tasks}
-    return _figure(rows, [_classes(task, drawn[task.name]) for task in tasks])
+    return _figure(rows, [drawn_classes(task, drawn[task.name]) for task in tasks])
 
 
 def _figure(rows, legends):
@@ -90,7 +92,7 @@ def _figure(rows, legends):
     legend_columns = max(2, min(_LEGEND_COLUMNS, 2 * columns))
     heights = [_CELL_WIDTH * height / width + _TITLE_HEIGHT] * len(rows)
     heights += [0.2 * -(-len(entries) // legend_columns) + 0.15 for entries in legends]
-    figure = _matplotlib().figure.Figure(
+    figure = load_matplotlib().figure.Figure(
         figsize=(_CELL_WIDTH * columns, sum(heights)), dpi=120, layout="constrained"
     )
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
@@ -121,8 +123,16 @@ def _sample_row(sample, tasks, name):
     return cells
 
 
-def _row(images, targets, predictions, tasks, index):
-    # Cells of one sample: title, picture, note.
+def prediction_cells(images, targets, predictions, tasks, index):
+    """The pictures of one sample: the image, and per task the truth and the prediction.
+
+    Args:
+        images, targets, predictions, tasks: as for `prediction_grid`.
+        index: int, which sample.
+
+    Returns:
+        list of `(title, picture (height, width, 3), note)`.
+    """
     cells = [("image", np.clip(images[index], 0, 1), "")]
     for task in tasks:
         prediction = task.decode(np.asarray(predictions[task.name][index]))
@@ -153,7 +163,7 @@ def _span(task, limits):
     return "" if limits is None else f"{limits[0]:.1f} to {limits[1]:.1f} {task.unit}"
 
 
-def _classes(task, targets):
+def drawn_classes(task, targets):
     """`(name, colour)` of the classes that occur in some targets."""
     if getattr(task, "class_colors", None) is None:
         return []
@@ -167,7 +177,7 @@ def _classes(task, targets):
 
 
 def _add_legend(axes, entries, columns):
-    patch = _matplotlib().patches.Patch
+    patch = load_matplotlib().patches.Patch
     axes.axis("off")
     axes.legend(
         handles=[patch(color=np.array(color) / 255, label=name) for name, color in entries],
@@ -178,7 +188,12 @@ def _add_legend(axes, entries, columns):
     )
 
 
-def _matplotlib():
+def load_matplotlib():
+    """The module `matplotlib`, without `pyplot`.
+
+    Raises:
+        ImportError: if it is not installed.
+    """
     try:
         import matplotlib.figure
         import matplotlib.patches

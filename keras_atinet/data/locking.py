@@ -10,11 +10,12 @@ except ImportError:  # Windows
 
 
 @contextlib.contextmanager
-def only_one(path):
+def only_one(path, activity="prepares the same data"):
     """Holds a lock, which the system releases however the process ends.
 
     Args:
         path: `pathlib.Path` of a file for it. It is removed when all went well.
+        activity: str, what the other process does, for the message.
 
     Raises:
         FileExistsError: if another process holds it.
@@ -24,7 +25,7 @@ def only_one(path):
             _lock(file)
         except (BlockingIOError, PermissionError) as error:
             raise FileExistsError(
-                "Another process prepares the same data. "
+                f"Another process {activity}. "
                 f"Received: '{path.parent}'. Wait for it, or choose another folder."
             ) from error
         except OSError:

@@ -1,0 +1,183 @@
+"""The page about some runs."""
+
+import keras
+import numpy as np
+
+from keras_atinet import evaluation, runs
+from keras_atinet.report import page
+from keras_atinet.report.charts import confusion_chart
+from keras_atinet.report.curves import learning_curves, weight_curves
+from keras_atinet.report.pictures import Gallery
+from keras_atinet.report.samples import look, pooled, ranked
+
+_CONSTANT_SAMPLES = 200
+_EXTREMES = 3
+_MASKED_SAMPLES = 2
+
+
+def run_report(paths, num_pictures=6, num_samples=None):
+    """A page about runs that needs no other file and no network.
+
+    For each run: how it came about, the scores on the held-out split (all pixels pooled) beside
+    the best constant prediction, learning curves with the switch of phase, task weights, samples
+    with truth and prediction, the best and the worst, confusion matrices, attention masks.
+
+    Args:
+        paths: sequence of paths of run folders in which at least one epoch is done.
+        num_pictures: int, evenly spaced samples to show.
+        num_samples: optional int, evenly spaced samples to predict. Defaults to all.
+
+    Returns:
+        str, HTML.
+
+    Raises:
+        FileNotFoundError: if a folder is no run, or has no model yet.
+        ImportError: if matplotlib or Pillow is not installed.
+
+    Example:
+        >>> html = run_report(["runs/atinet-rooms-1"])
+        >>> pathlib.Path("report.html").write_text(html)
+    """
+    sections, results = [], {}
+    for path in paths:
+        run = runs.Run(path)
+        section, results[run.path.name] = run_section(run, num_pictures, num_samples)
+        sections.append(section)
+    title = ", ".join(results) if len(results) < 4 else f"{len(results)} runs"
+    overview = _overview(results) if len(results) > 1 else ""
+    return page.document(title, overview + "".join(sections))
+
+
+def run_section(run, num_pictures=6, num_samples=None):
+    """The part of a page about one run.
+
+    Returns:
+        HTML, and the results on the held-out split, task name -> metric name -> float.
+    """
+    config = run.read_config()
+    settings = {**runs.DEFAULT, **config["settings"]}
+    file = run.best if run.best.is_file() else run.last
+    if not file.is_file():
+        raise FileNotFoundError(
+            "A report needs a run in which at least one epoch is done. "
+            f"Received: '{run.path}', which has no model yet."
+        )
+    model = keras.saving.load_model(file)
+    train_source, source = (runs.get_source(settings, split) for split in settings["splits"])
+    if num_samples is not None:
+        source = runs.Subset(source, num_samples)
+    sizes = settings["image_size"], settings["batch_size"]
+    batches = runs.get_batches(source, model.tasks, *sizes)
+    found = look(model, batches)
+    tasks = [pooled(task) for task in model.tasks]
+    subset = runs.get_batches(runs.Subset(train_source, _CONSTANT_SAMPLES), tasks, *sizes)
+    constants = evaluation.best_constants(tasks, subset)
+    baseline = evaluation.evaluate_constants(tasks, constants, batches)
+    parts = [
+        page.heading(run.path.name),
+        page.facts(_facts(run, config, settings, model)),
+        page.heading("Scores", 3),
+        page.paragraph(
+            f"{file.name} on {len(source)} samples of the split '{settings['splits'][1]}', all "
+            "pixels pooled, beside the best prediction that knows nothing of the image."
+        ),
+        _score_table(found.results, baseline),
+        page.heading("Learning curves", 3),
+        page.charts([*learning_curves(run, tasks), *weight_curves(run, tasks)]),
+        *_pictures(Gallery(model, source), found, num_pictures, settings),
+        *_confusion(tasks, found.confusion),
+    ]
+    return "\n".join(parts), found.results
+
+
+def _facts(run, config, settings, model):
+    rows = run.rows()
+    versions = config["versions"]
+    seconds = sum(float(row.get("seconds") or 0) for row in rows)
+    size = " x ".join(map(str, settings["image_size"]))
+    held_out = f", {settings['hold_out']:.0%} held out of the training split"
+    yield "command", config["command"]
+    yield "network", f"{type(model).__name__}, filters {' '.join(map(str, settings['filters']))}"
+    yield "trainable parameters", f"{runs.count_parameters(model):,}"
+    yield "tasks", ", ".join(task.name for task in model.tasks)
+    yield "data", f"{settings['data']}, {size}{held_out if settings['hold_out'] else ''}"
+    yield (
+        "training",
+        f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, Adam "
+        f"{settings['learning_rate']:g} halved halfway, balancer {settings['balancer']}, "
+        f"{settings['dtype']}",
+    )
+    yield "seed", settings["seed"]
+    yield "training time", f"{seconds:.0f} s"
+    yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield (
+        "machine",
+        ", ".join(f"{k} {v}" for k, v in config.get("machine", {}).items()) or "unknown",
+    )
+
+
+def _score_table(results, baseline):
+    rows = []
+    for task, values in results.items():
+        for name, value in values.items():
+            constant = baseline.get(task, {}).get(name)
+            cell = "-" if constant is None else f"{constant:.4f}"
+            rows.append([f"{task}: {name.replace('_', ' ')}", f"{value:.4f}", cell])
+    return page.table(["", "model", "best constant"], rows)
+
+
+def _pictures(gallery, found, num_pictures, settings):
+    count = len(gallery.source)
+    chosen = np.unique(np.linspace(0, count - 1, min(num_pictures, count)).round().astype(int))
+    order = ranked(found.losses)
+    best = order[: min(_EXTREMES, len(order) // 2)]
+    worst = order[::-1][: len(best)]
+
+    def draw(indices):
+        return [gallery.predictions(int(i), _note(found, int(i))) for i in indices]
+
+    groups = [
+        (f"Samples, evenly spaced over '{settings['splits'][1]}'", draw(chosen)),
+        ("Best samples", draw(best)),
+        ("Worst samples", draw(worst)),
+    ]
+    for title, samples in groups:
+        if samples:
+            yield page.heading(title, 3)
+            yield gallery.legend()
+            yield from samples
+    masks = [gallery.masks(int(index)) for index in chosen[:_MASKED_SAMPLES]]
+    if any(masks):
+        yield page.heading("Attention masks", 3)
+        yield page.paragraph(
+            "The mean over the channels of each mask, from its least value (black) to its greatest "
+            "(white): down the encoder, then up the decoder."
+        )
+        yield from masks
+
+
+def _note(found, index):
+    losses = [f"{name} {values[index]:.3f}" for name, values in found.losses.items()]
+    return f"sample {index}; losses: {', '.join(losses)}".replace("nan", "no truth")
+
+
+def _confusion(tasks, confusion):
+    for task in tasks:
+        if task.name in confusion:
+            names = task.class_names or [f"class {index}" for index in range(task.num_classes)]
+            figure = confusion_chart(confusion[task.name], names)
+            yield page.heading(f"Confusion matrix of {task.name}", 3)
+            yield page.paragraph("Percent of the pixels of a true class; each row sums to 100.")
+            yield page.chart(figure, f"confusion matrix of {task.name}")
+
+
+def _overview(results):
+    names = list(
+        dict.fromkeys((t, m) for found in results.values() for t in found for m in found[t])
+    )
+    header = ["run", *(f"{task}: {metric.replace('_', ' ')}" for task, metric in names)]
+    rows = []
+    for name, found in results.items():
+        values = [found.get(task, {}).get(metric) for task, metric in names]
+        rows.append([name, *("-" if value is None else f"{value:.4f}" for value in values)])
+    return page.heading("Scores on the held-out split") + page.table(header, rows, wide=True)

@@ -1,0 +1,78 @@
+"""Reads what the runs of a study have written."""
+
+import csv
+import io
+import json
+from typing import NamedTuple
+
+from keras_atinet import runs
+from keras_atinet.recording import write_text
+from keras_atinet.study.training import RESULTS
+
+
+class Result(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        path: `pathlib.Path` of the run.
+        model, balancer: str, keys of `NETWORKS` and `BALANCERS`.
+        seed: int.
+        backend: str.
+        parameters: int, number of trainable ones.
+        seconds, seconds_per_epoch: float, of training without evaluation; all, and the median.
+        scores: dict, protocol -> task name -> metric name -> float.
+    """
+
+    path: object
+    model: str
+    balancer: str
+    seed: int
+    backend: str
+    parameters: int
+    seconds: float
+    seconds_per_epoch: float
+    scores: dict
+
+
+def collect(folder):
+    """The finished runs of a study, whichever command trained them.
+
+    Args:
+        folder: `pathlib.Path`.
+
+    Returns:
+        list of `Result`.
+    """
+    results = []
+    for file in sorted(folder.glob(f"*/{RESULTS}")):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        config = runs.Run(file.parent).read_config()
+        names = ("parameters", "seconds", "seconds_per_epoch", "scores")
+        result = Result(
+            file.parent,
+            *(config["settings"][name] for name in ("model", "balancer", "seed")),
+            config["versions"]["backend"],
+            *(found[name] for name in names),
+        )
+        results.append(result)
+    return results
+
+
+def write_csv(path, results):
+    """A row for each run, protocol, task and metric.
+
+    Args:
+        path: `pathlib.Path`.
+        results: list of `Result`.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    facts = ("model", "balancer", "seed", "backend", "parameters", "seconds")
+    writer.writerow([*facts, "protocol", "task", "metric", "value"])
+    for result in results:
+        for protocol, tasks in result.scores.items():
+            for task, metrics in tasks.items():
+                for metric, value in metrics.items():
+                    own = [getattr(result, name) for name in facts]
+                    writer.writerow([*own, protocol, task, metric, value])
+    write_text(path, text.getvalue())

@@ -1,0 +1,113 @@
+"""Trains a run of a study and scores it."""
+
+import json
+import statistics
+
+import keras
+
+from keras_atinet import evaluation, runs
+from keras_atinet.data.locking import only_one
+from keras_atinet.recording import read_rows, write_rows, write_text
+from keras_atinet.study.plan import scored_epochs
+
+SCORES = "scores.csv"
+RESULTS = "results.json"
+
+
+class TestScores(keras.callbacks.Callback):
+    """Writes losses and metrics on other data than `validation_data` after each of some epochs.
+
+    Args:
+        path: `pathlib.Path` of the CSV file, a row for each epoch.
+        batches: dataset of `(images, targets)`.
+        epochs: range of int, the epochs (from 0).
+    """
+
+    def __init__(self, path, batches, epochs):
+        super().__init__()
+        self.path, self.batches, self.epochs = path, batches, epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch not in self.epochs:
+            return
+        scores = self.model.evaluate(self.batches, return_dict=True, verbose=0)
+        kept = [row for row in read_rows(self.path) if int(row["epoch"]) < epoch]
+        write_rows(self.path, [*kept, {"epoch": epoch, **scores}])
+
+
+def train_trial(run, settings, command, verbose=0, report=print):
+    """Trains a run, or goes on with one, and writes its scores to `results.json`.
+
+    Args:
+        run: `runs.Run`.
+        settings: dict with the keys of `runs.DEFAULT`, from a `Trial`.
+        command: str for `config.json`.
+        verbose: 0, 1 or 2, as for `fit`.
+        report: function that takes a line of text before training begins.
+
+    Raises:
+        ValueError: if the run was begun on another backend.
+        FileExistsError: if another process trains this run.
+    """
+    if (run.path / RESULTS).is_file():
+        return
+    run.path.mkdir(parents=True, exist_ok=True)
+    with only_one(run.path / "lock", "trains this run"):
+        if not (run.config.exists() and run.is_finished()):
+            _check_backend(run)
+            callbacks = [] if not settings["hold_out"] else [_test_scores(run, settings)]
+            runs.train(run, settings, command, verbose, report, callbacks)
+        run.backup.discard()
+        write_text(run.path / RESULTS, json.dumps(_results(run, settings), indent=1) + "\n")
+
+
+def _check_backend(run):
+    used = run.read_config()["versions"]["backend"] if run.config.exists() else None
+    if used not in (None, keras.backend.backend()):
+        raise ValueError(
+            "A run is finished on the backend that it was begun on. "
+            f"Received: '{run.path}', begun on '{used}'. Add `--backend {used}`."
+        )
+
+
+def _test_batches(settings, tasks):
+    source = runs.get_source(settings, settings["splits"][1])
+    return runs.get_batches(source, tasks, settings["image_size"], settings["batch_size"])
+
+
+def _test_scores(run, settings):
+    source = runs.get_source(settings, settings["splits"][1])
+    tasks = runs.get_tasks(source, settings["tasks"], averaging=settings["averaging"])
+    batches = _test_batches(settings, tasks)
+    return TestScores(run.path / SCORES, batches, scored_epochs(settings["epochs"]))
+
+
+def _results(run, settings):
+    rows = run.rows()
+    model = keras.saving.load_model(run.best)
+    results = {
+        "parameters": runs.count_parameters(model),
+        "seconds": sum(float(row["seconds"]) for row in rows),
+        "seconds_per_epoch": statistics.median(float(row["seconds"]) for row in rows),
+        "scores": {"paper": _last_scores(run, settings, model.tasks)},
+    }
+    if settings["hold_out"]:
+        best = min(rows, key=lambda row: float(row["val_loss"]))
+        results["chosen_epoch"] = int(best["epoch"]) + 1
+        batches = _test_batches(settings, model.tasks)
+        results["scores"]["clean"] = evaluation.evaluate(model, batches, "pixel")
+    return results
+
+
+def _last_scores(run, settings, tasks):
+    # Where nothing is held out, `fit` itself evaluated the test data after each epoch.
+    file, prefix = (run.path / SCORES, "") if settings["hold_out"] else (run.history, "val_")
+    epochs = scored_epochs(settings["epochs"])
+    rows = [row for row in read_rows(file) if int(row["epoch"]) in epochs]
+    return {
+        task.name: {
+            name: statistics.fmean(float(row[f"{prefix}{task.name}_{name}"]) for row in rows)
+            for name in ("loss", *(metric.name for metric in task.metrics()))
+        }
+        for task in tasks
+    }
