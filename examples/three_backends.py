@@ -2,7 +2,9 @@
 
     python examples/three_backends.py
 
-Time: TODO-measure. Score: TODO-measure.
+Time: 106 seconds on two CPU cores beside other work.
+Score: the first loss is the same to 1e-6 (6.46904); after three epochs it is 4.44 to 4.48, because
+rounding grows from step to step.
 Seeds give other initial weights on each backend, so all start from one file here.
 """
 
@@ -27,9 +29,10 @@ def train():
         model.load_weights(WEIGHTS)
     else:
         model.save_weights(WEIGHTS)
-    model.compile(keras.optimizers.SGD(0.01))
+    model.compile(keras.optimizers.SGD(0.01), metrics={})
     rooms = Batches(Rooms(32, size), batch_size=8, tasks=model.tasks, shuffle=True)
-    losses = model.fit(rooms, epochs=3, verbose=0).history["loss"]
+    losses = [model.evaluate(rooms, verbose=0, return_dict=True)["loss"]]
+    losses += model.fit(rooms, epochs=3, verbose=0).history["loss"]
     print(f"{keras.backend.backend():12}", *(f"{loss:.6f}" for loss in losses), flush=True)
 
 

@@ -36,6 +36,8 @@ def run(argv, workers, out):
         for name in ("chief", *(f"worker-{number}" for number in range(1, workers + 1))):
             with (out / f"{name}.log").open("a", encoding="utf-8") as log:
                 processes.append(_start(argv, name, port, log))
+            if name == "chief":
+                _wait_for(processes[0], port)
         _wait(*processes)
     finally:
         for process in processes:
@@ -54,6 +56,15 @@ def _start(argv, name, port, log):
     }
     command = [sys.executable, "-m", "keras_atinet", *argv]
     return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+def _wait_for(chief, port):
+    # Workers that find no chief try again after longer and longer pauses.
+    while chief.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((_HOST, port)) == 0:
+                return
+        time.sleep(0.2)
 
 
 def _wait(chief, *workers):

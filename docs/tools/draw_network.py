@@ -1,5 +1,6 @@
-"""Draws the picture of ATI-Net in docs/concepts.md: `python docs/draw_network.py`."""
+"""Draws the picture of ATI-Net in docs/concepts.md: `python docs/tools/draw_network.py`."""
 
+import itertools
 import pathlib
 
 import matplotlib
@@ -8,6 +9,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "atinet", "font.size": 11})
 TASKS = {"segmentation": "#3b6fb6", "depth": "#2f8f5b", "normal": "#b5562a"}
+TIMES = "\N{MULTIPLICATION SIGN}"
 GREY, LIGHT = "#555555", "#d9dce1"
 FILTERS = (64, 128, 256, 512, 512)
 TRUNK = 3.35  # height of the middle of the shared network
@@ -54,7 +56,7 @@ def draw_trunk(axes):
             box(axes, x, TRUNK, 0.55, heights[level], GREY, str(FILTERS[level]))
             # What the attention masks of all tasks read.
             axes.plot([x, x], [TRUNK - heights[level] / 2, ROWS["normal"]], color=LIGHT, zorder=0)
-        for left, right in zip(places, places[1:], strict=False):
+        for left, right in itertools.pairwise(places):
             arrow(axes, (left + 0.29, TRUNK), (right - 0.29, TRUNK))
     arrow(axes, (0.45, TRUNK), (ENCODER[0] - 0.29, TRUNK))
     axes.text(0.4, TRUNK, "image", ha="right", va="center")
@@ -68,19 +70,19 @@ def draw_tasks(axes):
         last = DECODER[-1]
         axes.plot([ENCODER[0], last], [y, y], color=color, linewidth=1.2, zorder=0)
         for x in (*ENCODER, *DECODER):
-            box(axes, x, y, 0.4, 0.4, color, "×", size=13)
+            box(axes, x, y, 0.4, 0.4, color, TIMES, size=13)
         arrow(axes, (last + 0.2, y), (last + 0.55, y), color)
         box(axes, last + 0.9, y, 0.68, 0.4, color, "head", size=10)
         axes.text(last + 1.3, y, name, ha="left", va="center", color=color)
-    text = "task attention:\nmask × features"
-    axes.text(0.75, ROWS["depth"], text, ha="right", va="center", color=GREY)
+    text = f"task attention:\nmask {TIMES} features"
+    axes.text(0.85, ROWS["depth"], text, ha="right", va="center", color=GREY)
 
 
 def draw_distillation(axes):
     left, right = ENCODER[-1], DECODER[0]
     axes.add_patch(
         FancyBboxPatch(
-            (left + 0.55, 2.3),
+            (left + 0.55, 2.0),
             right - left - 1.1,
             2.75,
             boxstyle="round,pad=0,rounding_size=0.1",
@@ -102,24 +104,25 @@ def draw_distillation(axes):
             color = TASKS[name]
             arrow(axes, start, end, color, width=1.6 if is_own else 0.9, dashed=not is_own)
     middle = (left + right) / 2
-    axes.text(middle, 4.72, "task distillation", ha="center", color=GREY)
-    axes.text(columns[0], 2.42, "512 to 64", ha="center", size=9, color=GREY)
-    axes.text(columns[1], 2.42, "64 to 512", ha="center", size=9, color=GREY)
+    axes.text(middle, 4.45, "task distillation", ha="center", color=GREY)
+    axes.text(columns[0], 2.12, "512 to 64", ha="center", size=9, color=GREY)
+    axes.text(columns[1], 2.12, "64 to 512", ha="center", size=9, color=GREY)
     # The way of phase 1.
-    arrow(axes, (left, TRUNK + 0.3), (right, TRUNK + 0.3), GREY, dashed=True, bend=-0.62)
-    text = "phase 1: straight on;  phase 2: the mean of the distilled features"
-    axes.text(middle, 5.95, text, ha="center", color=GREY)
+    axes.plot([left, left, right], [TRUNK + 0.3, 5.15, 5.15], color=GREY, linestyle="--")
+    arrow(axes, (right, 5.15), (right, TRUNK + 0.29), GREY, dashed=True)
+    axes.text(middle, 5.3, "phase 1: straight to the decoder", ha="center", color=GREY)
+    axes.text(middle, 4.83, "phase 2: the mean of these", ha="center", color=GREY)
 
 
 def main():
-    figure = Figure(figsize=(11.2, 5.2))
+    figure = Figure(figsize=(11.2, 4.2))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-1.0, 15.2), ylim=(-0.4, 6.3), aspect="equal")
+    axes.set(xlim=(-1.35, 15.3), ylim=(-0.4, 5.75), aspect="equal")
     axes.axis("off")
     draw_trunk(axes)
     draw_tasks(axes)
     draw_distillation(axes)
-    path = pathlib.Path(__file__).parent / "network.svg"
+    path = pathlib.Path(__file__).parents[1] / "network.svg"
     figure.savefig(path, metadata={"Date": None}, facecolor="white")
 
 
