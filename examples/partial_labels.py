@@ -1,4 +1,4 @@
-"""A network on labels that are partly missing: most rooms have one of three labels.
+"""A network on labels that are partly missing: each room has one of three labels.
 
     python examples/partial_labels.py
 

@@ -35,6 +35,7 @@ tuner = keras_tuner.BayesianOptimization(
     hypermodel,
     hypermodel.objective,
     max_trials=6,
+    seed=1,
     hyperparameters=narrower,
     directory="runs",
     project_name="search-example",

@@ -3,7 +3,7 @@
     python examples/train_nyuv2.py nyuv2
 
 Time: TODO-measure. Score on the 654 test images: TODO-measure.
-Larger: `--image-size 288 384 --width 1 --epochs 200` is the paper's recipe, for a GPU.
+`--image-size 288 384 --width 1` is the paper's size; for its recipe, see `keras-atinet reproduce`.
 """
 
 import argparse

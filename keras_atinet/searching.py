@@ -5,7 +5,7 @@ import json
 import pathlib
 import shlex
 
-from keras_atinet import data, runs
+from keras_atinet import data, evaluation, runs
 from keras_atinet.commands import constant_baseline
 
 _BASELINE_BATCH = 8
@@ -37,7 +37,7 @@ def get_tuner(settings, train, validation, out):
     tasks = runs.get_tasks(train, settings["tasks"], single=settings["model"] == "single")
     hypermodel = MultiTaskHyperModel(
         tasks,
-        _baseline(settings, tasks, train, validation),
+        _baseline(settings, tasks, train, validation, out / "baseline.json"),
         runs.MODELS[settings["model"]],
         settings["image_size"],
         settings["average"],
@@ -86,12 +86,22 @@ def report(tuner, settings, out):
     print(shlex.join(_train_command(model, done[0].hyperparameters.values, settings)))
 
 
-def _baseline(settings, tasks, train, validation):
+def _baseline(settings, tasks, train, validation, file):
+    # Kept, so that all processes have the same, and none computes it again.
+    if file.exists():
+        return json.loads(file.read_text(encoding="utf-8"))
     if settings["baseline"]:
-        return _read_baselines(settings["baseline"])
-    sizes = settings["image_size"], _BASELINE_BATCH
-    batches = runs.get_batches(validation, tasks, *sizes)
-    constants = constant_baseline(tasks, train, batches, sizes)
+        baseline = _read_baselines(settings["baseline"])
+    else:
+        baseline = _constants(tasks, train, validation, settings["image_size"])
+    evaluation.check_baseline(baseline, tasks)
+    file.write_text(json.dumps(baseline, indent=1) + "\n", encoding="utf-8")
+    return baseline
+
+
+def _constants(tasks, train, validation, image_size):
+    batches = runs.get_batches(validation, tasks, image_size, _BASELINE_BATCH)
+    constants = constant_baseline(tasks, train, batches, (image_size, _BASELINE_BATCH))
     # Some shares are 0 for a constant: nothing to divide by.
     return {
         task: {name: value for name, value in values.items() if value}
