@@ -1,11 +1,6 @@
 import keras
 from keras import ops
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-elif keras.backend.backend() == "torch":
-    import torch
-
 
 def batch_normalization(inputs, gamma, beta, epsilon):
     """Normalizes with the batch's own statistics, and returns them.
@@ -36,6 +31,8 @@ def _in_keras(inputs, gamma, beta, epsilon):
 
 
 def _in_tensorflow(inputs, gamma, beta, epsilon):
+    import tensorflow as tf
+
     outputs = tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         scale=gamma,
@@ -51,6 +48,8 @@ def _in_tensorflow(inputs, gamma, beta, epsilon):
 
 
 def _in_torch(inputs, gamma, beta, epsilon):
+    import torch
+
     # A view: the channels stay last in memory.
     outputs, mean, inverse_deviation = torch.native_batch_norm(
         inputs.permute(0, 3, 1, 2), gamma, beta, None, None, True, 0.0, epsilon
