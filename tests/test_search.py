@@ -60,7 +60,7 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, capsys):
 @on_torch
 def test_two_workers_share_a_search(tmp_path):
     # Trials that last longer than one worker starts before the other.
-    options = ["--epochs", 4, "--max-trials", 2, "--workers", 2]
+    options = ["--tasks", "depth", "--epochs", 4, "--max-trials", 2, "--workers", 2]
     assert search(*options, "--out", tmp_path) == 0
     rows = results(tmp_path)
     assert [row["status"] for row in rows.values()] == ["completed"] * 2
