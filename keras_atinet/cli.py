@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from keras_atinet import commands, data_commands, runs, study, study_commands
+from keras_atinet import commands, data_commands, runs, search_command, study, study_commands
 from keras_atinet.balancing import BALANCERS
 
 _SOURCES = (
@@ -79,6 +79,9 @@ def _parser():
     _add_data(subparsers)
     _add_reproduce(subparsers)
     _add_report(subparsers)
+    search_command.add_options(
+        _add_command(subparsers, "search", search_command.search, search_command.SUMMARY)
+    )
     return parser
 
 
@@ -112,6 +115,7 @@ def _add_train(subparsers):
     add("--batch-size", "images in a batch", type=_count, metavar="N")
     add("--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
     add("--balancer", "how the tasks are weighed", choices=list(BALANCERS))
+    add("--temperature", "of the balancer dwa", type=float, metavar="X")
     add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
     add("--dtype", "precision", choices=("float32", "mixed_bfloat16", "mixed_float16"))

@@ -89,7 +89,8 @@ def evaluate(arguments, argv):
     results = evaluation.evaluate(model, batches, arguments.averaging, verbose)
     baseline = None
     if arguments.baseline:
-        baseline = _baseline(model.tasks, _source(settings, settings["splits"][0]), batches, sizes)
+        train_source = _source(settings, settings["splits"][0])
+        baseline = constant_baseline(model.tasks, train_source, batches, sizes)
     print(f"{file} on {len(source)} images, split '{split}' of {settings['data']}:")
     print(evaluation.table(results, baseline))
     if arguments.json:
@@ -239,7 +240,7 @@ def _report(run, settings):
     train_source, test_source = (runs.get_source(settings, split) for split in settings["splits"])
     batches = runs.get_batches(test_source, model.tasks, *sizes)
     results = evaluation.evaluate(model, batches)
-    baseline = _baseline(model.tasks, train_source, batches, sizes)
+    baseline = constant_baseline(model.tasks, train_source, batches, sizes)
     print(f"\nThe best model on {len(test_source)} held-out images; the best constant prediction:")
     print(evaluation.table(results, baseline))
     _draw(run, model, settings)
@@ -249,7 +250,15 @@ def _report(run, settings):
             print(path)
 
 
-def _baseline(tasks, source, batches, sizes):
+def constant_baseline(tasks, source, batches, sizes):
+    """What `evaluate` would return for the constants that fit a source best.
+
+    Args:
+        tasks: list of `Task`.
+        source: `Source` to fit the constants to.
+        batches: dataset to judge them by.
+        sizes: `(height, width)` and the batch size, for `source`.
+    """
     subset = runs.Subset(source, _BASELINE_SAMPLES)
     constants = evaluation.best_constants(tasks, runs.get_batches(subset, tasks, *sizes))
     return evaluation.evaluate_constants(tasks, constants, batches)

@@ -99,6 +99,69 @@ def _relative(value, base):
     return (value - base) / base if base else float("nan")
 
 
+class DeltaM(keras.callbacks.Callback):
+    """Logs `val_delta_m` after every epoch: how much better than a baseline all tasks together are.
+
+    Put it in front of callbacks that read it, such as
+    `ModelCheckpoint(monitor="val_delta_m", mode="max")`.
+
+    Args:
+        baseline: dict, task name -> metric name -> value, as from `evaluate`; metrics that are not
+            in it do not count.
+        average: `"metrics"` or `"tasks"`, see `delta_m`. Defaults to `"metrics"`.
+
+    Raises:
+        ValueError: at `fit`, if the baseline lacks a task of the model or holds a value that is 0
+            or not finite.
+
+    Example:
+        >>> baseline = {"depth": {"abs_error": 0.65}, "normal": {"mean_angle": 29.9}}
+        >>> model.fit(train, validation_data=val, callbacks=[DeltaM(baseline)])
+    """
+
+    def __init__(self, baseline, average="metrics"):
+        super().__init__()
+        self.baseline = baseline
+        self.average = average
+
+    def on_train_begin(self, logs=None):
+        self._tasks = list(self.model.tasks)
+        check_baseline(self.baseline, self._tasks)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is None or "val_loss" not in logs:
+            return  # an epoch without validation
+        results = {
+            task.name: {
+                name: logs[f"val_{task.name}_{name}"] for name in _common(task, self.baseline)
+            }
+            for task in self._tasks
+        }
+        logs["val_delta_m"] = delta_m(results, self.baseline, self._tasks, self.average)
+
+
+def check_baseline(baseline, tasks):
+    """Checks that `delta_m` can be taken against a baseline.
+
+    Raises:
+        ValueError: if the baseline lacks a task, or a value is 0 or not finite.
+    """
+    for task in tasks:
+        names = _common(task, baseline)
+        if not names:
+            raise ValueError(
+                f"The baseline says nothing of task '{task.name}'. Received: {baseline}. "
+                f"Give at least one of its metrics: {[metric.name for metric in task.metrics()]}."
+            )
+        values = {name: baseline[task.name][name] for name in names}
+        useless = {name: v for name, v in values.items() if v == 0 or not np.isfinite(v)}
+        if useless:
+            raise ValueError(
+                "Values of a baseline must be finite and not 0, to be divided by. "
+                f"Received: {useless} for task '{task.name}'. Leave these metrics out."
+            )
+
+
 def table(results, baseline=None, title="model"):
     """Lines of text: a row for each loss and metric."""
     lines = [f"{'':32}{title:>12}" + (f"{'constant':>12}" if baseline else "")]
@@ -108,6 +171,10 @@ def table(results, baseline=None, title="model"):
             column = "" if constant is None else f"{constant:12.4f}"
             lines.append(f"{task:14}{name:18}{value:12.4f}{column}")
     return "\n".join(lines)
+
+
+def _common(task, baseline):
+    return [m.name for m in task.metrics() if m.name in baseline.get(task.name, {})]
 
 
 def _names(task):

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_atinet import models
+from keras_atinet.balancing import DynamicWeightAverage
 from keras_atinet.data import Batches, Rooms, Source, pipeline, random_mirror
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
 from keras_atinet.data.opening import open_source
@@ -40,6 +41,7 @@ DEFAULT = {
     "batch_size": 8,
     "learning_rate": 1e-3,
     "balancer": "dwa",
+    "temperature": 2.0,
     "switch_at": 0.5,
     "augment": True,
     "deep_split": False,
@@ -350,7 +352,10 @@ def get_model(settings, tasks):
         dtype=settings["dtype"],
         **options,
     )
-    model.compile(keras.optimizers.Adam(settings["learning_rate"]), settings["balancer"])
+    balancer = settings["balancer"]
+    if balancer == "dwa":
+        balancer = DynamicWeightAverage(settings["temperature"])
+    model.compile(keras.optimizers.Adam(settings["learning_rate"]), balancer)
     return model
 
 

@@ -1,3 +1,4 @@
+import keras
 from keras import ops
 
 
@@ -15,8 +16,12 @@ def max_pool_with_argmax(inputs):
         `pooled`, dtype of `inputs`, and `argmax`, uint8 in `[0, 4)`, both
         `(batch, height / 2, width / 2, channels)`.
     """
-    top_left, top_right, bottom_left, bottom_right = (
-        inputs[:, p::2, q::2, :] for p in (0, 1) for q in (0, 1)
+    _, height, width, channels = inputs.shape
+    # Unstacking copies whole rows, where slices with a stride go pixel by pixel.
+    rows = ops.unstack(ops.reshape(inputs, (-1, height // 2, 2, width, channels)), axis=2)
+    (top_left, top_right), (bottom_left, bottom_right) = (
+        ops.unstack(ops.reshape(row, (-1, height // 2, width // 2, 2, channels)), axis=3)
+        for row in rows
     )
     # A later element wins only if it is strictly greater: the first maximum stays.
     right_of_top = top_right > top_left
@@ -24,7 +29,10 @@ def max_pool_with_argmax(inputs):
     top = ops.where(right_of_top, top_right, top_left)
     bottom = ops.where(right_of_bottom, bottom_right, bottom_left)
     is_bottom = bottom > top
-    pooled = ops.where(is_bottom, bottom, top)
+    if keras.backend.backend() == "jax":
+        pooled = ops.where(is_bottom, bottom, top)  # XLA fuses all of it
+    else:
+        pooled = ops.max_pool(inputs, 2, data_format="channels_last")
     argmax = ops.where(
         is_bottom,
         ops.cast(right_of_bottom, "uint8") + ops.cast(2, "uint8"),

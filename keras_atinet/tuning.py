@@ -1,0 +1,170 @@
+"""Hyperparameter search with KerasTuner: `pip install "keras-atinet[tuner]"`."""
+
+import keras
+
+from keras_atinet import runs
+from keras_atinet.balancing import DynamicWeightAverage
+from keras_atinet.data import Source, random_mirror
+from keras_atinet.evaluation import DeltaM, check_baseline
+from keras_atinet.models import ATINet
+from keras_atinet.models.segnet import DEFAULT_FILTERS
+from keras_atinet.tasks import get_tasks
+from keras_atinet.training import PhaseSwitch
+
+try:
+    import keras_tuner
+except ImportError as error:
+    raise ImportError(
+        '`keras_atinet.tuning` needs KerasTuner: `pip install "keras-atinet[tuner]"`.'
+    ) from error
+
+BALANCERS = ("dwa", "equal", "uncertainty", "famo", "cagrad")
+
+
+class MultiTaskHyperModel(keras_tuner.HyperModel):
+    """What a search varies, and how a trial is trained, for the tuners of KerasTuner.
+
+    | hyperparameter | values | default |
+    |---|---|---|
+    | `learning_rate` | 1e-4 to 3e-3, logarithmic; halved halfway | 5e-4 |
+    | `width` | 1/8, 1/4, 1/2, 1: the filters over the paper's | 1/4 |
+    | `batch_size` | 2, 4, 8 | 8 |
+    | `balancer` | `"dwa"`, `"equal"`, `"uncertainty"`, `"famo"`, `"cagrad"` | `"dwa"` |
+    | `temperature` | 0.5 to 5, logarithmic; of `"dwa"` only | 2 |
+    | `switch_at` | 0.3 to 0.7; of networks with two phases only | 0.5 |
+
+    A trial is judged by all its tasks: `val_delta_m` at its best epoch, in percent. To narrow the
+    space, register a hyperparameter of the same name before (`hyperparameters=` of a tuner); to
+    extend it, override a method (`optimizer`, `filters`, `balancer`, `batch_size`, `switch_at`).
+
+    Args:
+        tasks: as for `ATINet`.
+        baseline: dict, task name -> metric name -> value, what `delta_m` compares with.
+        network: function of `tasks`, `input_shape` and `filters` that returns a `MultiTaskModel`,
+            a network's class for instance. Defaults to `ATINet`.
+        image_size: `(height, width)` in pixels, divisible by 32. Defaults to `(288, 384)`.
+        average: `"metrics"` or `"tasks"`, see `keras_atinet.evaluation.delta_m`. Defaults to
+            `"metrics"`.
+        augment: as for `keras_atinet.data.pipeline`. Defaults to mirroring by chance.
+        seed: int, of weights, order and augmentation, the same in every trial. Defaults to 0.
+
+    Raises:
+        ValueError: if the baseline lacks a task or holds a value that is 0 or not finite.
+        ImportError: by this module, if KerasTuner is not installed.
+
+    Example:
+
+    ```python
+    hypermodel = MultiTaskHyperModel(("depth", "normal"), baseline, image_size=(96, 128))
+    narrower = keras_tuner.HyperParameters()
+    narrower.Fixed("batch_size", 8)
+    tuner = keras_tuner.BayesianOptimization(
+        hypermodel, hypermodel.objective, max_trials=20, hyperparameters=narrower
+    )
+    tuner.search(train, validation_data=val, epochs=30)  # sources, see `keras_atinet.data`
+    ```
+    """
+
+    def __init__(
+        self,
+        tasks,
+        baseline,
+        network=ATINet,
+        image_size=(288, 384),
+        average="metrics",
+        augment=random_mirror,
+        seed=0,
+    ):
+        super().__init__()
+        self.tasks = get_tasks(tasks)
+        check_baseline(baseline, self.tasks)
+        self.baseline = baseline
+        self.network = network
+        self.image_size = tuple(image_size)
+        self.average = average
+        self.augment = augment
+        self.seed = seed
+
+    @property
+    def objective(self):
+        """The `keras_tuner.Objective` to give to a tuner."""
+        return keras_tuner.Objective("val_delta_m", "max")
+
+    def build(self, hp):
+        """The compiled model of a trial."""
+        keras.utils.set_random_seed(self.seed)
+        input_shape = (*self.image_size, 3)
+        model = self.network(tasks=self.tasks, input_shape=input_shape, filters=self.filters(hp))
+        # One task needs no balancer, and no search for it.
+        balancer = self.balancer(hp) if len(self.tasks) > 1 else "equal"
+        model.compile(self.optimizer(hp), balancer)
+        # Now, so that a tuner that loads the weights of a trial finds where its state belongs.
+        model.optimizer.build(model.trainable_variables)
+        # What only training needs must be known before the first trial as well.
+        self.batch_size(hp)
+        if hasattr(model, "distillation_active"):
+            self.switch_at(hp)
+        return model
+
+    def fit(self, hp, model, train, validation_data, epochs=1, callbacks=(), **kwargs):
+        """Trains a trial.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+            model: from `build`.
+            train, validation_data: `Source`s, batched here; or datasets of batches, where
+                `batch_size` and `augment` have no effect.
+            epochs: int. Defaults to 1.
+            callbacks, **kwargs: as for `model.fit`.
+
+        Returns:
+            `keras.callbacks.History` with `val_delta_m`.
+        """
+        rate = float(model.optimizer.learning_rate)
+        own = [
+            keras.callbacks.LearningRateScheduler(lambda e: rate if e < epochs / 2 else rate / 2),
+            DeltaM(self.baseline, self.average),
+        ]
+        if hasattr(model, "distillation_active"):
+            own.append(PhaseSwitch(at=self.switch_at(hp), seed=self.seed))
+        order = {"shuffle": True, "augment": self.augment, "seed": self.seed}
+        return model.fit(
+            self._batches(train, hp, **order),
+            validation_data=self._batches(validation_data, hp),
+            epochs=epochs,
+            # In front, because the tuner keeps the epoch with the best `val_delta_m`.
+            callbacks=[*own, *callbacks],
+            shuffle=False,  # the batches are shuffled already
+            **kwargs,
+        )
+
+    def optimizer(self, hp):
+        """A `keras.optimizers.Optimizer`."""
+        return keras.optimizers.Adam(
+            hp.Float("learning_rate", 1e-4, 3e-3, sampling="log", default=5e-4)
+        )
+
+    def filters(self, hp):
+        """Five ints, the width of each level."""
+        width = hp.Choice("width", [0.125, 0.25, 0.5, 1.0], default=0.25)
+        return [max(1, round(width * filters)) for filters in DEFAULT_FILTERS]
+
+    def balancer(self, hp):
+        """What `compile(balancer=...)` takes."""
+        name = hp.Choice("balancer", list(BALANCERS))
+        with hp.conditional_scope("balancer", ["dwa"]):
+            temperature = hp.Float("temperature", 0.5, 5.0, sampling="log", default=2.0)
+        return DynamicWeightAverage(temperature) if name == "dwa" else name
+
+    def batch_size(self, hp):
+        """Images in a batch, int."""
+        return hp.Choice("batch_size", [2, 4, 8], default=8)
+
+    def switch_at(self, hp):
+        """Share of the epochs before the second phase, a float in `[0, 1]`."""
+        return hp.Float("switch_at", 0.3, 0.7, step=0.1, default=0.5)
+
+    def _batches(self, data, hp, **order):
+        if not isinstance(data, Source):
+            return data
+        return runs.get_batches(data, self.tasks, self.image_size, self.batch_size(hp), **order)

@@ -1,0 +1,121 @@
+import copy
+
+import keras
+import numpy as np
+import pytest
+
+import keras_atinet
+from keras_atinet import evaluation
+from keras_atinet.data import Rooms
+from keras_atinet.evaluation import DeltaM, delta_m
+from keras_atinet.tasks import get_tasks
+
+keras_tuner = pytest.importorskip("keras_tuner")
+tuning = pytest.importorskip("keras_atinet.tuning")
+
+TASKS = ("depth", "normal")
+BASELINE = {"depth": {"abs_error": 0.5, "within_1.25": 0.4}, "normal": {"mean_angle": 40.0}}
+SIZE = (32, 32)
+SPACE = {"learning_rate", "width", "batch_size", "balancer", "temperature"}
+
+
+def hypermodel(network=keras_atinet.Split, tasks=TASKS, **kwargs):
+    return tuning.MultiTaskHyperModel(tasks, BASELINE, network, SIZE, **kwargs)
+
+
+def fixed(**values):
+    hp = keras_tuner.HyperParameters()
+    for name, value in {"width": 1 / 16, "batch_size": 4, **values}.items():
+        hp.Fixed(name, value)
+    return hp
+
+
+def names(hp):
+    return {hyperparameter.name for hyperparameter in hp.space}
+
+
+@pytest.mark.parametrize(
+    "network, tasks, expected",
+    [
+        (keras_atinet.ATINet, TASKS, SPACE | {"switch_at"}),
+        (keras_atinet.Split, "depth", SPACE - {"balancer", "temperature"}),
+    ],
+)
+def test_the_space(network, tasks, expected):
+    hp = fixed()
+    model = hypermodel(network, tasks).build(hp)
+    assert names(hp) == expected
+    assert model.get_config()["filters"] == (4, 8, 16, 32, 32)
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+
+
+def test_values_reach_the_model():
+    hp = fixed(balancer="dwa", learning_rate=0.002)
+    with hp.conditional_scope("balancer", ["dwa"]):
+        hp.Fixed("temperature", 3.0)
+    model = hypermodel().build(hp)
+    assert model.balancer.temperature == 3.0
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.002)
+    assert hypermodel().build(fixed(balancer="famo")).balancer.name.startswith("famo")
+
+
+def test_the_space_can_be_narrowed_and_extended(tmp_path):
+    class WithDecay(tuning.MultiTaskHyperModel):
+        def optimizer(self, hp):
+            decay = hp.Float("weight_decay", 1e-5, 1e-2, sampling="log")
+            return keras.optimizers.AdamW(1e-3, weight_decay=decay)
+
+    tuner = keras_tuner.RandomSearch(
+        own := WithDecay(TASKS, BASELINE, keras_atinet.Split, SIZE),
+        own.objective,
+        hyperparameters=fixed(balancer="equal"),
+        directory=tmp_path,
+    )
+    space = tuner.oracle.get_space()
+    assert names(space) == {"width", "batch_size", "balancer", "temperature", "weight_decay"}
+    values = tuner.oracle.create_trial("me").hyperparameters.values
+    assert values["balancer"] == "equal" and "temperature" not in values
+
+
+def test_delta_m_is_logged_and_decides(tmp_path):
+    rooms = Rooms(8, SIZE), Rooms(4, SIZE, "test")
+    hyper = hypermodel()
+    options = {"hyperparameters": fixed(balancer="equal"), "directory": tmp_path}
+    tuner = keras_tuner.RandomSearch(hyper, hyper.objective, max_trials=1, **options)
+    tuner.search(rooms[0], validation_data=rooms[1], epochs=3, verbose=0)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert trial.status == "COMPLETED", trial.message
+
+    (model,) = tuner.get_best_models()
+    results = evaluation.evaluate(model, hyper._batches(rooms[1], trial.hyperparameters))
+    expected = delta_m(results, BASELINE, model.tasks)
+    assert trial.score == pytest.approx(expected, rel=1e-3)
+    by_hand = {
+        "abs_error": 1 - results["depth"]["abs_error"] / 0.5,
+        "within_1.25": results["depth"]["within_1.25"] / 0.4 - 1,
+        "mean_angle": 1 - results["normal"]["mean_angle"] / 40.0,
+    }
+    assert expected == pytest.approx(100 * np.mean(list(by_hand.values())), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda baseline: baseline.pop("normal"), "nothing of task 'normal'.*mean_angle"),
+        (lambda baseline: baseline["normal"].clear(), "nothing of task 'normal'"),
+        (lambda baseline: baseline["depth"].update(abs_error=0.0), "'abs_error': 0.0.*'depth'"),
+        (lambda baseline: baseline["depth"].update(abs_error=np.nan), "nan.*Leave"),
+    ],
+)
+def test_a_baseline_must_be_of_use(change, message):
+    baseline = copy.deepcopy(BASELINE)
+    change(baseline)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        tuning.MultiTaskHyperModel(TASKS, baseline)
+
+
+def test_epochs_without_validation_have_no_delta_m():
+    callback, logs = DeltaM(BASELINE), {"loss": 1.0}
+    callback._tasks = get_tasks(TASKS)
+    callback.on_epoch_end(0, logs)
+    assert logs == {"loss": 1.0}
