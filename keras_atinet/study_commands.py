@@ -99,9 +99,11 @@ def _write(out, facts, settings, results, tasks, protocols):
 
 def _facts(command, settings, count, busy):
     size = " x ".join(map(str, settings["image_size"]))
+    # A page is passed on: it has no paths of this machine but those of the command.
+    data = pathlib.Path(settings["data"]).name
     facts = [
         ("command", command),
-        ("data", f"{settings['data']}, {size}, splits {' and '.join(settings['splits'])}"),
+        ("data", f"{data}, {size}, splits {' and '.join(settings['splits'])}"),
         ("filters", " ".join(map(str, settings["filters"]))),
         (
             "training",

@@ -1,5 +1,7 @@
 """The page about some runs."""
 
+import pathlib
+
 import keras
 import numpy as np
 
@@ -100,7 +102,8 @@ def _facts(run, config, settings, model):
     yield "network", f"{type(model).__name__}, filters {' '.join(map(str, settings['filters']))}"
     yield "trainable parameters", f"{runs.count_parameters(model):,}"
     yield "tasks", ", ".join(task.name for task in model.tasks)
-    yield "data", f"{settings['data']}, {size}{held_out if settings['hold_out'] else ''}"
+    data = pathlib.Path(settings["data"]).name
+    yield "data", f"{data}, {size}{held_out if settings['hold_out'] else ''}"
     yield (
         "training",
         f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, Adam "

@@ -1,0 +1,84 @@
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+
+from keras_atinet import DepthEstimation, SemanticSegmentation
+from keras_atinet.report import charts, page
+from keras_atinet.report.curves import phase_switch
+from keras_atinet.report.samples import look, ranked
+
+pytest.importorskip("matplotlib")
+Image = pytest.importorskip("PIL.Image")
+
+
+class Model:
+    """Predicts class 1 and depth 2 everywhere."""
+
+    tasks = [SemanticSegmentation(3, averaging="batch"), DepthEstimation()]
+
+    def predict_on_batch(self, images):
+        logits = np.broadcast_to(np.float32([0, 5, 0]), (*images.shape[:3], 3))
+        return {"segmentation": logits, "depth": np.full((*images.shape[:3], 1), 2, "float32")}
+
+
+class Samples:
+    """Two batches; the last sample has no truth, the first lacks some depth."""
+
+    labels = np.array([0, 1, 1, -1])
+    depth = np.array([2.0, 2.5, 4.0, 0.0])
+
+    def as_numpy_iterator(self):
+        for part in (slice(0, 2), slice(2, 4)):
+            labels = np.tile(self.labels[part, None, None], (1, 2, 2)).astype("int32")
+            depth = np.tile(self.depth[part, None, None, None], (1, 2, 2, 1)).astype("float32")
+            if part.start == 0:
+                depth[0, 0] = 0
+            yield np.zeros((2, 2, 2, 3), "float32"), {"segmentation": labels, "depth": depth}
+
+
+def test_samples_are_looked_at_one_by_one():
+    found = look(Model(), Samples())
+    np.testing.assert_array_equal(found.confusion["segmentation"], [[0, 4, 0], [0, 8, 0], [0] * 3])
+    np.testing.assert_allclose(found.losses["depth"], [0, 0.5, 2, np.nan])
+    assert np.isnan(found.losses["segmentation"][3])
+    assert found.results["segmentation"]["pixel_accuracy"] == pytest.approx(8 / 12)
+    assert found.results["depth"]["abs_error"] == pytest.approx((0 * 2 + 0.5 * 4 + 2 * 4) / 10)
+    # Sample 0 has the wrong class and the right depth, sample 2 the other way round.
+    assert ranked({"depth": found.losses["depth"]}) == [0, 1, 2]
+    assert ranked({"segmentation": found.losses["segmentation"]})[-1] == 0
+
+
+def test_ranks_do_not_depend_on_units():
+    losses = {"a": np.array([1.0, 2.0, 3.0, np.nan]), "b": np.array([300.0, 100.0, np.nan, np.nan])}
+    assert ranked(losses) == [1, 0, 2]
+    assert ranked({"a": losses["a"], "b": 1000 * losses["b"]}) == [1, 0, 2]
+
+
+def test_text_is_escaped_and_pictures_are_in_the_page():
+    text = page.document("<b>", page.table(["a & b"], [["<i>"]], muted=[0]))
+    assert "<b>" not in text and "&lt;i&gt;" in text and "a &amp; b" in text
+    missing = np.zeros((2, 3, 4), "uint8")
+    missing[0, 0] = 255
+    (data,) = re.findall(r'base64,([^"]+)"', page.pictures([(missing, "depth")]))
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    np.testing.assert_array_equal(pixels, missing)
+
+
+def test_curves_mark_the_second_phase():
+    series = [("training", [3.0, 2.0, float("nan"), 1.0], True, 0)]
+    (axes,) = charts.line_chart("loss", series, switch=2).axes
+    assert [line.get_xdata()[0] for line in axes.lines] == [1, 2.5]
+    assert len(charts.line_chart("loss", series).axes[0].lines) == 1
+    settings = {"model": "atinet", "switch_at": 0.29, "epochs": 100}
+    assert phase_switch(settings) == 29
+    assert phase_switch({**settings, "model": "mtan"}) is None
+
+
+def test_rows_of_the_confusion_matrix_are_shares():
+    figure = charts.confusion_chart(np.array([[3, 1], [0, 0]]), ["wall", "floor"])
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["wall", "floor (none)"]

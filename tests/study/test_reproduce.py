@@ -1,0 +1,134 @@
+import csv
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+
+from keras_atinet import cli, evaluation, runs
+from keras_atinet.recording import write_rows
+from keras_atinet.study import NETWORKS
+from keras_atinet.study.training import _last_scores
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("PIL")
+STUDY = ["reproduce", "table1", "--data", "rooms", "--scale", "tiny", "--seeds", "1"]
+SMALL = ["--models", "single", "--epochs", "2", "--num-samples", "8", "--batch-size", "8"]
+
+
+def run_cli(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def check_page(text):
+    assert text.startswith("<!doctype html>") and 'name="viewport"' in text
+    # Nothing is fetched: all pictures are in the page.
+    assert "<script" not in text and "<link" not in text
+    addresses = re.findall(r'src="([^"]{20})', text)
+    assert addresses and all(address.startswith("data:image/") for address in addresses)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A finished study of single-task networks."""
+    path = tmp_path_factory.mktemp("study")
+    assert run_cli(*STUDY, *SMALL, "--out", path) == 0
+    return path
+
+
+def test_both_protocols_from_one_training(study):
+    folder = study / "single-depth-seed0"
+    results = json.loads((folder / "results.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
+    assert config["settings"]["hold_out"] == 0.1 and config["machine"]["cores"] >= 1
+    (last,) = rows(folder / "scores.csv")
+    assert last["epoch"] == "1"
+    error = results["scores"]["paper"]["depth"]["abs_error"]
+    assert error == pytest.approx(float(last["depth_abs_error"]))
+
+    history = rows(folder / "history.csv")
+    losses = [float(row["val_loss"]) for row in history]
+    assert results["chosen_epoch"] == 1 + int(np.argmin(losses))
+    model = keras.saving.load_model(folder / "best.keras")
+    settings = config["settings"]
+    source = runs.get_source(settings, "test")
+    batches = runs.get_batches(source, model.tasks, settings["image_size"], 1)
+    expected = evaluation.evaluate(model, batches, "pixel")
+    assert results["scores"]["clean"]["depth"] == pytest.approx(expected["depth"], rel=1e-3)
+    seconds = sum(float(row["seconds"]) for row in history)
+    assert results["seconds"] == pytest.approx(seconds)
+
+
+def test_the_paper_protocol_averages_the_last_epochs(study, tmp_path):
+    model = keras.saving.load_model(study / "single-depth-seed0" / "best.keras")
+    names = ["loss", *(metric.name for metric in model.tasks[0].metrics())]
+    values = [{f"val_depth_{name}": epoch for name in names} for epoch in range(12)]
+    run = runs.Run(tmp_path)
+    write_rows(run.history, [{"epoch": epoch, **row} for epoch, row in enumerate(values)])
+    scores = _last_scores(run, {"hold_out": 0, "epochs": 12}, model.tasks)
+    assert scores == {"depth": dict.fromkeys(names, 8.5)}  # the mean of 6 to 11
+
+
+def test_a_finished_study_is_only_tabulated(study, capsys):
+    before = (study / "results.csv").read_text()
+    assert run_cli(*STUDY, *SMALL, "--out", study, "--protocol", "clean") == 0
+    shown = capsys.readouterr().out
+    assert "[1/3]" not in shown and "One Task, published" in shown
+    assert (study / "results.csv").read_text() == before
+    table = rows(study / "results.csv")
+    assert {(row["protocol"], row["task"]) for row in table} == {
+        (protocol, task)
+        for protocol in ("paper", "clean")
+        for task in ("segmentation", "depth", "normal")
+    }
+    check_page((study / "report.html").read_text(encoding="utf-8"))
+
+
+def test_other_settings_are_refused(study, capsys):
+    assert run_cli(*STUDY, *SMALL, "--out", study, "--learning-rate", 1) == 2
+    error = capsys.readouterr().err
+    assert "learning_rate: 0.001 there, 1.0 now" in error and "`--out`" in error
+
+
+def test_a_run_is_finished_on_its_backend(study, tmp_path, capsys):
+    folder = tmp_path / "single-segmentation-seed0"
+    folder.mkdir()
+    config = json.loads((study / folder.name / "config.json").read_text())
+    config["versions"]["backend"] = "another"
+    (folder / "config.json").write_text(json.dumps(config))
+    assert run_cli(*STUDY, *SMALL, "--out", tmp_path) == 2
+    assert "`--backend another`" in capsys.readouterr().err
+
+
+def test_a_report_of_several_runs(study, tmp_path, capsys):
+    paths = [study / f"single-{task}-seed0" for task in ("segmentation", "depth")]
+    file = tmp_path / "new" / "report.html"
+    assert run_cli("report", *paths, "--out", file, "--pictures", 2, "--num-samples", 2) == 0
+    text = file.read_text(encoding="utf-8")
+    check_page(text)
+    for expected in ("Scores on the held-out split", "Learning curves", "Best samples"):
+        assert expected in text
+    for expected in ("Confusion matrix of segmentation", "keras-atinet reproduce", "seed"):
+        assert expected in text
+    assert "Attention masks" not in text  # these networks have none
+    assert run_cli("report", tmp_path) == 2
+    assert "config.json" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="on the quickest backend only")
+def test_all_networks_of_table_1(tmp_path):
+    assert run_cli(*STUDY, "--num-samples", 8, "--epochs", 2, "--out", tmp_path) == 0
+    table = (tmp_path / "table1.md").read_text(encoding="utf-8")
+    for title in NETWORKS.values():
+        assert table.count(f"| {title} |") == table.count(f"| {title}, published |") == 2
+    assert table.count("### ATI-Net - MTAN") == 2
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    check_page(text)
+    for expected in ("Attention masks", "Worst samples", "weights of the tasks", "no truth"):
+        assert expected in text
