@@ -8,6 +8,13 @@ from keras_atinet.layers.distillation import (
     SelfAttention,
     TaskDistillation,
 )
+from keras_atinet.layers.folding import fold
 from keras_atinet.layers.heads import PredictionHead
+from keras_atinet.layers.inference import (
+    InferenceMaxPooling2D,
+    InferenceMaxUnpooling2D,
+    InferenceUpSampling2D,
+    TaskActivation,
+)
 from keras_atinet.layers.pooling import MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.resizing import BilinearUpSampling2D
