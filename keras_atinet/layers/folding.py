@@ -184,9 +184,9 @@ def _arrays(layer):
 
 
 def _fold_norm(conv, norm):
-    """`gamma (x * K + b - mean) / sqrt(variance + epsilon) + beta = x * (s K) + s (b - mean) + beta`.
+    """`batch_norm(x * K + b) = x * (s K) + s (b - mean) + beta`.
 
-    With `s = gamma / sqrt(variance + epsilon)`.
+    `s = gamma / sqrt(variance + epsilon)` for every output channel.
     """
     kernel, bias = _arrays(conv)
     gamma, beta, mean, variance = (

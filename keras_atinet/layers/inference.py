@@ -14,8 +14,8 @@ class InferenceMaxPooling2D(keras.layers.Layer):
         inputs: float tensor `(batch, height, width, channels)`, height and width even.
 
     Returns:
-        `pooled`, dtype of `inputs`, and `argmax`, uint8 in `[0, 4)`, both
-        `(batch, height / 2, width / 2, channels)`.
+        `pooled` and `argmax` in `[0, 4)`, both `(batch, height / 2, width / 2, channels)` and of
+        the dtype of `inputs`.
     """
 
     def call(self, inputs):
@@ -23,7 +23,9 @@ class InferenceMaxPooling2D(keras.layers.Layer):
 
     def compute_output_spec(self, inputs):
         shape = _scaled(inputs.shape, lambda size: size // 2)
-        return tuple(keras.KerasTensor(shape, dtype) for dtype in (self.compute_dtype, "uint8"))
+        return keras.KerasTensor(shape, self.compute_dtype), keras.KerasTensor(
+            shape, self.compute_dtype
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -32,7 +34,7 @@ class InferenceMaxUnpooling2D(keras.layers.Layer):
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)`.
-        argmax: uint8 tensor of the same shape, values in `[0, 4)`.
+        argmax: tensor of the same shape, values in `[0, 4)`.
 
     Returns:
         `(batch, 2 * height, 2 * width, channels)`, dtype of `inputs`.

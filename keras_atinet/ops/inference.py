@@ -10,12 +10,15 @@ from keras import ops
 
 
 def max_pool_with_argmax(inputs):
-    """`keras_atinet.ops.max_pool_with_argmax` for inference."""
+    """`keras_atinet.ops.max_pool_with_argmax` for inference; `argmax` has the dtype of `inputs`.
+
+    LiteRT selects no bytes.
+    """
     corners = [inputs[:, p::2, q::2, :] for p in (0, 1) for q in (0, 1)]
-    pooled, argmax = corners[0], ops.zeros_like(corners[0], dtype="uint8")
+    pooled, argmax = corners[0], ops.zeros_like(corners[0])
     for index, corner in enumerate(corners[1:], 1):
         # A later element wins only if it is strictly greater: the first maximum stays.
-        argmax = ops.where(corner > pooled, ops.cast(index, "uint8"), argmax)
+        argmax = ops.where(corner > pooled, ops.cast(index, inputs.dtype), argmax)
         pooled = ops.maximum(corner, pooled)
     return pooled, argmax
 
@@ -24,7 +27,7 @@ def max_unpool(inputs, argmax):
     """`keras_atinet.ops.max_unpool` for inference."""
     _, height, width, channels = ops.shape(inputs)
     zero = ops.cast(0, inputs.dtype)
-    corners = [ops.where(argmax == ops.cast(i, "uint8"), inputs, zero) for i in range(4)]
+    corners = [ops.where(argmax == ops.cast(i, argmax.dtype), inputs, zero) for i in range(4)]
     # Side by side in the channels, two pixels of a row are neighbours in memory.
     rows = [ops.concatenate(corners[:2], axis=-1), ops.concatenate(corners[2:], axis=-1)]
     rows = [ops.reshape(row, (-1, height, 2 * width, channels)) for row in rows]
