@@ -23,6 +23,7 @@ ORDER = [
     "training",
     "models",
     "checkpoints",
+    "exporting",
     "data",
     "__init__",  # the public names
     "tuning",
@@ -32,6 +33,7 @@ ORDER = [
     "runs",
     "commands",
     "data_commands",
+    "export_commands",
     "cli",
     "__main__",
 ]

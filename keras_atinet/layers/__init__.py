@@ -11,9 +11,11 @@ from keras_atinet.layers.distillation import (
 from keras_atinet.layers.folding import fold
 from keras_atinet.layers.heads import PredictionHead
 from keras_atinet.layers.inference import (
+    InferenceBilinearUpSampling2D,
+    InferenceConv2D,
     InferenceMaxPooling2D,
+    InferenceMaxPooling2DWithArgmax,
     InferenceMaxUnpooling2D,
-    InferenceUpSampling2D,
     TaskActivation,
 )
 from keras_atinet.layers.pooling import MaxPooling2DWithArgmax, MaxUnpooling2D

@@ -15,9 +15,11 @@ from keras_atinet.layers.distillation import (
 )
 from keras_atinet.layers.heads import PredictionHead
 from keras_atinet.layers.inference import (
+    InferenceBilinearUpSampling2D,
+    InferenceConv2D,
     InferenceMaxPooling2D,
+    InferenceMaxPooling2DWithArgmax,
     InferenceMaxUnpooling2D,
-    InferenceUpSampling2D,
     TaskActivation,
 )
 from keras_atinet.layers.pooling import MaxPooling2DWithArgmax, MaxUnpooling2D
@@ -38,6 +40,10 @@ def fold(layer, dtype=None):
     Returns:
         Function with the call arguments of `layer`, to be called as often as `layer` is.
     """
+    return _copy(layer, dtype)
+
+
+def _copy(layer, dtype):
     config = layer.get_config()
     if dtype is not None:
         config["dtype"] = dtype
@@ -140,6 +146,13 @@ def _(layer: PredictionHead, dtype=None):
 
 @fold.register
 def _(layer: MaxPooling2DWithArgmax, dtype=None):
+    return InferenceMaxPooling2DWithArgmax(dtype=_policy(layer, dtype), name=layer.name)
+
+
+@fold.register
+def _(layer: keras.layers.MaxPooling2D, dtype=None):
+    if (layer.pool_size, layer.strides, layer.padding) != ((2, 2), (2, 2), "valid"):
+        return _copy(layer, dtype)
     return InferenceMaxPooling2D(dtype=_policy(layer, dtype), name=layer.name)
 
 
@@ -150,7 +163,7 @@ def _(layer: MaxUnpooling2D, dtype=None):
 
 @fold.register
 def _(layer: BilinearUpSampling2D, dtype=None):
-    return InferenceUpSampling2D(dtype=_policy(layer, dtype), name=layer.name)
+    return InferenceBilinearUpSampling2D(dtype=_policy(layer, dtype), name=layer.name)
 
 
 def _chain(*functions):
@@ -163,7 +176,7 @@ def _policy(layer, dtype):
 
 
 def _conv(layer, kernel, bias, name, dtype, activation=None):
-    conv = keras.layers.Conv2D(
+    conv = InferenceConv2D(
         kernel.shape[-1],
         kernel.shape[:2],
         padding="same",

@@ -7,7 +7,46 @@ from keras_atinet.tasks import Task
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
+class InferenceConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` for inference: stride 1, `"same"` padding, an odd kernel, a bias.
+
+    The same weights and configuration; on PyTorch it copies nothing from one layout to another.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+
+    Returns:
+        `(batch, height, width, filters)`, compute dtype.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        inference.lay_out_kernel(self.kernel)
+
+    def call(self, inputs):
+        return self.activation(inference.conv(inputs, self.kernel, self.bias))
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
 class InferenceMaxPooling2D(keras.layers.Layer):
+    """2 x 2 max pooling, stride 2, for inference.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`, height and width even.
+
+    Returns:
+        `(batch, height / 2, width / 2, channels)`, dtype of `inputs`.
+    """
+
+    def call(self, inputs):
+        return inference.max_pool(inputs)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(_scaled(inputs.shape, lambda size: size // 2), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class InferenceMaxPooling2DWithArgmax(keras.layers.Layer):
     """`MaxPooling2DWithArgmax` for inference: no gradient, any even size, known or not.
 
     Call arguments:
@@ -48,7 +87,7 @@ class InferenceMaxUnpooling2D(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
-class InferenceUpSampling2D(keras.layers.Layer):
+class InferenceBilinearUpSampling2D(keras.layers.Layer):
     """`BilinearUpSampling2D` for inference: no gradient, any size, known or not.
 
     Call arguments:

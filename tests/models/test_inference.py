@@ -18,15 +18,15 @@ NETWORKS = {
 }
 LAYERS = {
     "InputLayer",
-    "Conv2D",
+    "InferenceConv2D",
     "Concatenate",
     "Multiply",
     "Add",
     "Average",
-    "MaxPooling2D",
     "InferenceMaxPooling2D",
+    "InferenceMaxPooling2DWithArgmax",
     "InferenceMaxUnpooling2D",
-    "InferenceUpSampling2D",
+    "InferenceBilinearUpSampling2D",
     "TaskActivation",
 }
 
