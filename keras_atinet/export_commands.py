@@ -7,7 +7,6 @@ import tempfile
 import numpy as np
 
 from keras_atinet import commands, exporting, runs
-from keras_atinet.data import resize
 from keras_atinet.data.opening import splits
 
 
@@ -20,55 +19,48 @@ def export(arguments, argv):
             f"`--int8` is for the formats {exporting.QUANTIZED}. Received: '{arguments.format}'."
         )
     model = commands.load_model(file)
-    images = _Images(arguments, run, model) if arguments.int8 else None
+    size, batch_size = arguments.image_size or model.input_shape[1:3], arguments.batch_size or 1
     out = pathlib.Path(arguments.out or _default_path(file, form, arguments.int8))
     shape = (None, None) if arguments.any_size else arguments.image_size
     shape = None if shape is None else (*shape, model.input_shape[-1])
     options = {"input_shape": shape, "batch_size": arguments.batch_size}
     if arguments.int8:
+        source = _calibration_source(arguments, run)
+        images = exporting.calibration_images(source, size, batch_size)
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / f"float32{form.suffix}"
             exporting.export_model(model, path, arguments.format, **options)
             exporting.quantize(path, out, images)
     else:
         exporting.export_model(model, out, arguments.format, **options)
-    size = arguments.image_size or model.input_shape[1:3]
-    print(f"{out}: {_megabytes(out):.1f} MB for {form.title}, {'int8' if images else 'float32'}")
+    kind = "int8" if arguments.int8 else "float32"
+    print(f"{out}: {_megabytes(out):.1f} MB for {form.title}, {kind}")
     if not importlib.util.find_spec(exporting.RUNTIMES[arguments.format]):
         print(f"Not run: {exporting.RUNTIMES[arguments.format]} is not installed.")
         return
-    for name, difference in _differences(model, out, size, arguments.batch_size or 1).items():
+    for name, difference in _differences(model, out, size, batch_size).items():
         print(f"{name:14}mean difference from Keras {difference:.1e}")
 
 
-class _Images:
-    """Training images at the size of a network, one at a time."""
-
-    def __init__(self, arguments, run, model):
-        if arguments.data is None and not run.config.exists():
-            raise ValueError(
-                f"'{run.path}' is no run folder, whose config.json would tell the images for "
-                "`--int8`. Say it: --data rooms, or --data DIR."
-            )
-        settings = {**runs.DEFAULT}
-        if run.config.exists():
-            settings |= run.read_config()["settings"]
-        if arguments.data is not None:
-            settings |= {"data": arguments.data, "splits": splits(arguments.data)}
-        settings["tasks"] = None
-        self._size = arguments.image_size or model.input_shape[1:3]
-        self._batch_size = arguments.batch_size or 1
-        source = runs.get_source(settings, settings["splits"][0])
-        self._source = runs.Subset(source, arguments.calibration_images)
-
-    def __iter__(self):
-        images = []
-        for index in range(len(self._source)):
-            image = self._source[index]["image"]
-            images.append(resize({"image": image}, self._size)["image"])
-            if len(images) == self._batch_size:
-                yield np.stack(images).astype("float32")
-                images = []
+def _calibration_source(arguments, run):
+    if arguments.data is None and not run.config.exists():
+        raise ValueError(
+            f"'{run.path}' is no run folder, whose config.json would tell the images for "
+            "`--int8`. Say it: --data rooms, or --data DIR."
+        )
+    settings = {**runs.DEFAULT}
+    if run.config.exists():
+        settings |= run.read_config()["settings"]
+    if arguments.data is not None:
+        settings |= {"data": arguments.data, "splits": splits(arguments.data)}
+    settings["tasks"] = None  # whatever is there: only the images count
+    source = runs.get_source(settings, settings["splits"][0])
+    if len(source) < (arguments.batch_size or 1):
+        raise ValueError(
+            f"`--int8` needs a batch of images. Received: {len(source)} images, "
+            f"--batch-size {arguments.batch_size}. Take a smaller one."
+        )
+    return runs.Subset(source, max(arguments.calibration_images, arguments.batch_size or 1))
 
 
 def _default_path(file, form, int8):

@@ -23,8 +23,8 @@ ORDER = [
     "training",
     "models",
     "checkpoints",
-    "exporting",
     "data",
+    "exporting",
     "__init__",  # the public names
     "tuning",
     "visualization",

@@ -3,6 +3,9 @@
 import pathlib
 import tempfile
 
+import numpy as np
+
+from keras_atinet.data import resize
 from keras_atinet.exporting.formats import FORMATS, check_packages
 
 
@@ -26,7 +29,8 @@ def quantize(path, out, images):
         ImportError: if the tool is not installed.
 
     Example:
-        >>> quantize("best.onnx", "best-int8.onnx", (image for image, _ in batches))
+        >>> images = calibration_images(Folder("nyuv2", "train"), (288, 384))
+        >>> quantize("best.onnx", "best-int8.onnx", images)
     """
     path, out = pathlib.Path(path), pathlib.Path(out)
     if path.suffix not in _TOOLS:
@@ -40,6 +44,26 @@ def quantize(path, out, images):
     out.parent.mkdir(parents=True, exist_ok=True)
     write(path, out, images)
     return out
+
+
+def calibration_images(source, image_size, batch_size=1):
+    """The images of a source as `quantize` takes them; what fills no batch is left out.
+
+    Args:
+        source: a `keras_atinet.data.Source`.
+        image_size: `(height, width)`, in pixels.
+        batch_size: int. Defaults to 1.
+
+    Yields:
+        float32 arrays `(batch_size, height, width, channels)`.
+    """
+    images = []
+    for index in range(len(source)):
+        image = resize({"image": source[index]["image"]}, image_size)["image"]
+        images.append(np.asarray(image, "float32"))
+        if len(images) == batch_size:
+            yield np.stack(images)
+            images = []
 
 
 def _quantize_onnx(path, out, images):
