@@ -1,4 +1,4 @@
-"""The command line: `keras-atinet train`, `evaluate`, `predict`, `reproduce`, `report`, ..."""
+"""The command line: `keras-atinet train`, `evaluate`, `predict`, `export`, `reproduce`, ..."""
 
 import argparse
 import os
@@ -9,8 +9,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from keras_atinet import commands, data_commands, runs, search_command, study, study_commands
+from keras_atinet import (
+    commands,
+    data_commands,
+    export_commands,
+    runs,
+    search_command,
+    study,
+    study_commands,
+)
 from keras_atinet.balancing import BALANCERS
+from keras_atinet.exporting import FORMATS, QUANTIZED
 
 _SOURCES = (
     "folder of images and targets, of MTAN arrays, of parquet files, or one that `data prepare` "
@@ -49,6 +58,8 @@ def _use_backend(arguments, argv):
     backend = arguments.backend
     if backend is None and getattr(arguments, "resume", None):
         backend = runs.Run(arguments.resume).read_config()["versions"]["backend"]
+    if backend is None and getattr(arguments, "format", None):
+        backend = FORMATS[arguments.format].backend
     if backend in (None, keras.backend.backend()):
         return
     sys.stdout.flush()
@@ -75,6 +86,7 @@ def _parser():
     _add_train(subparsers)
     _add_evaluate(subparsers)
     _add_predict(subparsers)
+    _add_export(subparsers)
     _add_info(subparsers)
     _add_data(subparsers)
     _add_reproduce(subparsers)
@@ -170,6 +182,42 @@ def _add_predict(subparsers):
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture of any size and format")
     _add_model(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+
+
+def _add_export(subparsers):
+    parser = _add_command(
+        subparsers,
+        "export",
+        export_commands.export,
+        "Write a trained model, folded for inference, for another runtime; see docs/export.md. "
+        "Each format is written on one backend, whichever the model was trained on.",
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a .keras file, or a run folder for its best model")
+    add("--format", required=True, choices=list(FORMATS), help="what to write")
+    add("--out", metavar="FILE", help="file or folder to write (default: beside the .keras file)")
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument(
+        "--image-size",
+        nargs=2,
+        type=_count,
+        metavar=("H", "W"),
+        help="pixels, divisible by 32 (default: the model's)",
+    )
+    sizes.add_argument("--any-size", action="store_true", help="take images of any such size")
+    add("--batch-size", type=_count, metavar="N", help="the only one to take (default: any)")
+    group = parser.add_argument_group(f"int8, of {' and '.join(QUANTIZED)}")
+    group.add_argument("--int8", action="store_true", help="weights and activations in 8 bits")
+    group.add_argument(
+        "--data", metavar="SOURCE", help="whose images to calibrate with (default: the run's)"
+    )
+    group.add_argument(
+        "--calibration-images",
+        type=_count,
+        default=200,
+        metavar="N",
+        help="training images to calibrate with (default: %(default)s)",
+    )
 
 
 def _add_info(subparsers):

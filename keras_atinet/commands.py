@@ -27,6 +27,7 @@ _NETWORKS = (
 _EXTRAS = (
     *("tensorflow", "tensorflow-datasets", "jax", "torch", "keras-tuner", "matplotlib", "pillow"),
     *("h5py", "pyarrow", "datasets"),
+    *("onnx", "tf2onnx", "onnxruntime", "openvino", "nncf", "ai-edge-litert"),
 )
 
 

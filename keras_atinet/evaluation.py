@@ -47,19 +47,37 @@ def best_constants(tasks, batches):
 
 def evaluate_constants(tasks, constants, batches):
     """What `evaluate` returns, for constant predictions."""
-    tasks = [task for task in tasks if task.name in constants]
+
+    def predict(images):
+        return {
+            name: np.broadcast_to(np.asarray(value, "float32"), (*images.shape[:3], len(value)))
+            for name, value in constants.items()
+        }
+
+    return evaluate_function([task for task in tasks if task.name in constants], predict, batches)
+
+
+def evaluate_function(tasks, predict, batches):
+    """What `evaluate` returns, for the predictions of any function, an exported model say.
+
+    Args:
+        tasks: list of `Task`.
+        predict: function from images `(batch, height, width, channels)` to a dict of arrays.
+        batches: dataset of `(images, targets)`.
+    """
     losses = {task.name: task.loss() for task in tasks}
     means = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
     metrics = {task.name: task.metrics() for task in tasks}
-    for _, targets in batches.as_numpy_iterator():
+    for images, targets in batches.as_numpy_iterator():
+        predictions = predict(images)
         for task in tasks:
             target, mask = task.prepare(ops.convert_to_tensor(targets[task.name]))
             weight = ops.cast(mask, "float32")
-            y_pred = ops.broadcast_to(constants[task.name], (*mask.shape, task.channels))
+            y_pred = ops.convert_to_tensor(predictions[task.name])
             loss = losses[task.name](target, y_pred, sample_weight=weight)
             # Counted as in training: images without valid pixels do not count.
-            images = ops.sum(ops.cast(ops.any(mask, axis=(1, 2)), "float32"))
-            means[task.name].update_state(loss, sample_weight=images)
+            valid = ops.sum(ops.cast(ops.any(mask, axis=(1, 2)), "float32"))
+            means[task.name].update_state(loss, sample_weight=valid)
             for metric in metrics[task.name]:
                 metric.update_state(target, y_pred, sample_weight=weight)
     return {

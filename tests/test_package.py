@@ -24,6 +24,7 @@ ORDER = [
     "models",
     "checkpoints",
     "data",
+    "exporting",
     "__init__",  # the public names
     "visualization",
     "evaluation",
@@ -34,6 +35,7 @@ ORDER = [
     "study",
     "commands",
     "data_commands",
+    "export_commands",
     "study_commands",
     "searching",
     "search_workers",

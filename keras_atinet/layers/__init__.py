@@ -8,6 +8,15 @@ from keras_atinet.layers.distillation import (
     SelfAttention,
     TaskDistillation,
 )
+from keras_atinet.layers.folding import fold
 from keras_atinet.layers.heads import PredictionHead
+from keras_atinet.layers.inference import (
+    InferenceBilinearUpSampling2D,
+    InferenceConv2D,
+    InferenceMaxPooling2D,
+    InferenceMaxPooling2DWithArgmax,
+    InferenceMaxUnpooling2D,
+    TaskActivation,
+)
 from keras_atinet.layers.pooling import MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.resizing import BilinearUpSampling2D

@@ -26,16 +26,21 @@ def standardize_arguments(tasks, input_shape, filters, model):
             f"`{model}` needs `input_shape=(height, width, channels)`. "
             f"Received: input_shape={input_shape}. Use e.g. (288, 384, 3)."
         )
-    height, width, channels = input_shape
-    if height % 32 or width % 32:
-        padded = (height + -height % 32, width + -width % 32, channels)
-        raise ValueError(
-            f"`{model}` needs an image height and width divisible by 32. "
-            f"Received: input_shape={input_shape}. Pad or resize to {padded}."
-        )
+    check_divisible(input_shape, model)
     if len(filters) != 5 or not all(isinstance(n, int) and n > 0 for n in filters):
         raise ValueError(
             f"`filters` of `{model}` must be five positive integers, one for each level. "
             f"Received: filters={filters}. Use e.g. (64, 128, 256, 512, 512)."
         )
     return get_tasks(tasks), input_shape, filters
+
+
+def check_divisible(input_shape, model):
+    """Raises a ValueError if height or width, where known, is not divisible by 32."""
+    *size, channels = input_shape
+    if any(n is not None and n % 32 for n in size):
+        padded = (*(n and n + -n % 32 for n in size), channels)
+        raise ValueError(
+            f"`{model}` needs an image height and width divisible by 32. "
+            f"Received: input_shape={input_shape}. Pad or resize to {padded}."
+        )

@@ -1,0 +1,148 @@
+"""The layers of a model for inference that Keras does not have."""
+
+import keras
+
+from keras_atinet.ops import inference
+from keras_atinet.tasks import Task
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class InferenceConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` for inference: stride 1, `"same"` padding, an odd kernel, a bias.
+
+    The same weights and configuration; on PyTorch it copies nothing from one layout to another.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+
+    Returns:
+        `(batch, height, width, filters)`, compute dtype.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        inference.lay_out_kernel(self.kernel)
+
+    def call(self, inputs):
+        return self.activation(inference.conv(inputs, self.kernel, self.bias))
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class InferenceMaxPooling2D(keras.layers.Layer):
+    """2 x 2 max pooling, stride 2, for inference.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`, height and width even.
+
+    Returns:
+        `(batch, height / 2, width / 2, channels)`, dtype of `inputs`.
+    """
+
+    def call(self, inputs):
+        return inference.max_pool(inputs)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(_scaled(inputs.shape, lambda size: size // 2), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class InferenceMaxPooling2DWithArgmax(keras.layers.Layer):
+    """`MaxPooling2DWithArgmax` for inference: no gradient, any even size, known or not.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`, height and width even.
+
+    Returns:
+        `pooled` and `argmax` in `[0, 4)`, both `(batch, height / 2, width / 2, channels)` and of
+        the dtype of `inputs`.
+    """
+
+    def call(self, inputs):
+        return inference.max_pool_with_argmax(inputs)
+
+    def compute_output_spec(self, inputs):
+        shape = _scaled(inputs.shape, lambda size: size // 2)
+        return keras.KerasTensor(shape, self.compute_dtype), keras.KerasTensor(
+            shape, self.compute_dtype
+        )
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class InferenceMaxUnpooling2D(keras.layers.Layer):
+    """`MaxUnpooling2D` for inference: no gradient, any size, known or not.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+        argmax: tensor of the same shape, values in `[0, 4)`.
+
+    Returns:
+        `(batch, 2 * height, 2 * width, channels)`, dtype of `inputs`.
+    """
+
+    def call(self, inputs, argmax):
+        return inference.max_unpool(inputs, argmax)
+
+    def compute_output_spec(self, inputs, argmax):
+        return keras.KerasTensor(_scaled(inputs.shape, lambda size: 2 * size), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class InferenceBilinearUpSampling2D(keras.layers.Layer):
+    """`BilinearUpSampling2D` for inference: no gradient, any size, known or not.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+
+    Returns:
+        `(batch, 2 * height, 2 * width, channels)`, dtype of `inputs`.
+    """
+
+    def call(self, inputs):
+        return inference.upsample_align_corners(inputs)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(_scaled(inputs.shape, lambda size: 2 * size), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class TaskActivation(keras.layers.Layer):
+    """The activation of a task, `y = activation(x)` in float32: logits, metres, unit vectors.
+
+    Args:
+        task: a `Task`.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, task.channels)`.
+
+    Returns:
+        float32 tensor of the same shape.
+    """
+
+    def __init__(self, task, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(task, Task):
+            raise ValueError(
+                "`task` of `TaskActivation` must be a `keras_atinet.Task`. "
+                f"Received: task={task!r}. Pass e.g. `keras_atinet.DepthEstimation()`."
+            )
+        self.task = task
+
+    def call(self, inputs):
+        return self.task.activation(keras.ops.cast(inputs, "float32"))
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, "float32")
+
+    def get_config(self):
+        return {**super().get_config(), "task": keras.saving.serialize_keras_object(self.task)}
+
+    @classmethod
+    def from_config(cls, config):
+        task = keras.saving.deserialize_keras_object(config["task"])
+        return cls(**{**config, "task": task})
+
+
+def _scaled(shape, scale):
+    batch, height, width, channels = shape
+    height, width = (None if size is None else scale(size) for size in (height, width))
+    return batch, height, width, channels

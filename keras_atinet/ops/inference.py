@@ -1,0 +1,112 @@
+"""Convolution, pooling, unpooling and upsampling for inference, of any size, known or not.
+
+They give what their namesakes give and leave out what only gradients need. Each is made of plain
+operations of the backend, so that it can be exported to any format.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def conv(inputs, kernel, bias):
+    """Convolution, stride 1, zero padding; of odd kernels `(height, width, in, out)`."""
+    if keras.backend.backend() != "torch":
+        return ops.conv(inputs, kernel, padding="same") + bias
+    import torch
+
+    # Channels last in memory and first in shape, as PyTorch's kernels like it best. Keras copies
+    # its inputs to channels first in memory and back.
+    inputs, kernel, bias = (ops.convert_to_tensor(value) for value in (inputs, kernel, bias))
+    padding = [size // 2 for size in kernel.shape[:2]]
+    outputs = torch.nn.functional.conv2d(
+        inputs.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), bias, padding=padding
+    )
+    return outputs.permute(0, 2, 3, 1)
+
+
+def lay_out_kernel(kernel):
+    """Puts the values of a variable `(height, width, in, out)` into memory as `conv` reads them."""
+    if keras.backend.backend() == "torch":
+        data = kernel.value.data
+        kernel.value.data = data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+
+
+def max_pool(inputs):
+    """2 x 2 max pooling, stride 2."""
+    if keras.backend.backend() != "torch":
+        return ops.max_pool(inputs, 2)
+    import torch
+
+    return torch.nn.functional.max_pool2d(inputs.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
+def max_pool_with_argmax(inputs):
+    """`keras_atinet.ops.max_pool_with_argmax` for inference; `argmax` has the dtype of `inputs`.
+
+    LiteRT selects no bytes.
+    """
+    corners = [inputs[:, p::2, q::2, :] for p in (0, 1) for q in (0, 1)]
+    pooled, argmax = corners[0], ops.zeros_like(corners[0])
+    for index, corner in enumerate(corners[1:], 1):
+        # A later element wins only if it is strictly greater: the first maximum stays.
+        argmax = ops.where(corner > pooled, ops.cast(index, inputs.dtype), argmax)
+        pooled = ops.maximum(corner, pooled)
+    return pooled, argmax
+
+
+def max_unpool(inputs, argmax):
+    """`keras_atinet.ops.max_unpool` for inference."""
+    _, height, width, channels = ops.shape(inputs)
+    zero = ops.cast(0, inputs.dtype)
+    corners = [ops.where(argmax == ops.cast(i, argmax.dtype), inputs, zero) for i in range(4)]
+    # Side by side in the channels, two pixels of a row are neighbours in memory.
+    rows = [ops.concatenate(corners[:2], axis=-1), ops.concatenate(corners[2:], axis=-1)]
+    rows = [ops.reshape(row, (-1, height, 2 * width, channels)) for row in rows]
+    return ops.reshape(ops.concatenate(rows, axis=2), (-1, 2 * height, 2 * width, channels))
+
+
+def upsample_align_corners(inputs):
+    """`keras_atinet.ops.upsample_align_corners` for inference."""
+    return _UPSAMPLE[keras.backend.backend()](inputs)
+
+
+def _upsample_tensorflow(inputs):
+    import tensorflow as tf
+
+    size = 2 * tf.shape(inputs)[1:3]
+    static = inputs.shape[1:3]
+    if None not in static:
+        size = [2 * n for n in static]
+    outputs = tf.raw_ops.ResizeBilinear(images=inputs, size=size, align_corners=True)
+    return ops.cast(outputs, inputs.dtype)
+
+
+def _upsample_torch(inputs):
+    import torch
+
+    size = [2 * n for n in inputs.shape[1:3]]
+    outputs = torch.nn.functional.interpolate(
+        inputs.permute(0, 3, 1, 2), size, mode="bilinear", align_corners=True
+    )
+    return outputs.permute(0, 2, 3, 1)
+
+
+def _upsample_axes(inputs):
+    return _upsample_axis(_upsample_axis(inputs, axis=1), axis=2)
+
+
+def _upsample_axis(inputs, axis):
+    size = inputs.shape[axis]
+    position = np.arange(2 * size) * (size - 1) / (2 * size - 1)
+    low = np.minimum(position.astype("int32"), max(size - 2, 0))
+    share = (position - low).reshape([-1] + [1] * (3 - axis))
+    low, high = (ops.take(inputs, np.minimum(i, size - 1), axis=axis) for i in (low, low + 1))
+    return low + ops.cast(share, inputs.dtype) * (high - low)
+
+
+_UPSAMPLE = {
+    "tensorflow": _upsample_tensorflow,
+    "torch": _upsample_torch,
+    "jax": _upsample_axes,
+}

@@ -1,0 +1,147 @@
+"""Exported files, each in its own runtime, against Keras."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_atinet
+from keras_atinet import cli, evaluation, exporting, runs
+from keras_atinet.data import Rooms
+from keras_atinet.exporting import FORMATS, ExportedModel, export_model, quantize
+
+SHAPE = (64, 96, 3)
+HERE = [name for name, form in FORMATS.items() if form.backend == keras.backend.backend()]
+
+
+def randomize(model):
+    """Weights whose outputs depend on the image and on every layer."""
+    random = np.random.default_rng(0)
+    for weight in model.trainable_variables:
+        scale = np.sqrt(2 / np.prod(weight.shape[:3])) if len(weight.shape) == 4 else 0.1
+        offset = 1 if weight.name == "gamma" else 0
+        weight.assign(offset + scale * random.standard_normal(weight.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def atinet():
+    model = keras_atinet.ATINet(("segmentation", "normal"), SHAPE, (4, 4, 8, 8, 8))
+    model.distillation_active = True
+    return randomize(model)
+
+
+@pytest.fixture(scope="module")
+def split():
+    return randomize(keras_atinet.Split(("depth", "normal"), SHAPE, (4, 4, 4, 4, 4)))
+
+
+def images(batch, height=SHAPE[0], width=SHAPE[1]):
+    return np.random.default_rng(1).random((batch, height, width, 3), dtype="float32")
+
+
+def assert_equal(path, model, x):
+    outputs = ExportedModel(path)(x)
+    assert set(outputs) == {task.name for task in model.tasks}
+    expected = model.for_inference(x.shape[1:])(x)
+    for name, output in outputs.items():
+        assert output.shape == expected[name].shape
+        difference = np.abs(output - keras.ops.convert_to_numpy(expected[name]))
+        assert difference.mean() < 1e-4, name
+
+
+def run_cli(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def requires(format):
+    for package in (*FORMATS[format].writers, exporting.RUNTIMES[format]):
+        pytest.importorskip(package)
+
+
+@pytest.mark.parametrize("format", HERE)
+def test_fixed_size_any_batch(format, atinet, tmp_path):
+    requires(format)
+    path = export_model(atinet, tmp_path / f"model{FORMATS[format].suffix}", format)
+    for batch in (1, 3):
+        assert_equal(path, atinet, images(batch))
+
+
+@pytest.mark.parametrize("format", HERE)
+def test_any_size_fixed_batch(format, split, tmp_path):
+    requires(format)
+    path = tmp_path / f"model{FORMATS[format].suffix}"
+    export_model(split, path, format, input_shape=(None, None, 3), batch_size=2)
+    for size in ((64, 96), (96, 64), (128, 160)):
+        assert_equal(path, split, images(2, *size))
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="written on TensorFlow")
+def test_files_hold_no_custom_operators(split, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    requires("onnx")
+    requires("litert")
+    model = onnx.load(export_model(split, tmp_path / "model.onnx"))
+    assert {node.domain for node in model.graph.node} <= {""}
+    assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+    from ai_edge_litert.interpreter import Interpreter
+
+    path = export_model(split, tmp_path / "model.tflite", "litert")
+    operators = {details["op_name"] for details in Interpreter(str(path))._get_ops_details()}
+    assert not [name for name in operators if name.startswith(("Flex", "Custom"))]
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="written on TensorFlow")
+@pytest.mark.parametrize("format", exporting.QUANTIZED)
+def test_int8(format, split, tmp_path):
+    requires(format)
+    pytest.importorskip("nncf")
+    suffix = FORMATS[format].suffix
+    path = export_model(split, tmp_path / f"model{suffix}", format)
+    x = images(8)
+    out = quantize(path, tmp_path / f"int8{suffix}", (image[None] for image in x))
+    exact, coarse = ExportedModel(path)(x), ExportedModel(out)(x)
+    error = np.abs(coarse["depth"] - exact["depth"]).mean()
+    assert 0 < error < 0.3 * exact["depth"].std()
+    with pytest.raises(ValueError, match="another file"):
+        quantize(path, path, x)
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="written on TensorFlow")
+def test_command(tmp_path, capsys):
+    requires("onnx")
+    tiny = ["--image-size", 32, 32, "--filters", *[4] * 5, "--num-samples", 4, "--epochs", 1]
+    run = tmp_path / "run"
+    assert run_cli("train", "--model", "split", "--out", run, *tiny, "--verbose", 0) == 0
+    capsys.readouterr()
+    assert run_cli("export", run, "--format", "onnx", "--any-size") == 0
+    assert "best.onnx" in capsys.readouterr().out
+    assert run_cli("export", run, "--format", "onnx", "--int8", "--batch-size", 1) == 0
+    assert "best-int8.onnx" in capsys.readouterr().out
+
+    model = keras.saving.load_model(run / "best.keras")
+    batches = runs.get_batches(Rooms(4, (32, 32), "test"), model.tasks, (32, 32), 2)
+    expected = evaluation.evaluate(model, batches)
+    predict = ExportedModel(run / "best.onnx")
+    results = evaluation.evaluate_function(model.tasks, predict, batches)
+    for task, values in expected.items():
+        for name, value in values.items():
+            assert results[task][name] == pytest.approx(value, rel=1e-3, abs=1e-4)
+
+
+def test_errors(split, tmp_path):
+    with pytest.raises(ValueError, match="one of"):
+        export_model(split, tmp_path / "model", "coreml")
+    with pytest.raises(FileNotFoundError):
+        ExportedModel(tmp_path / "none.onnx")
+    (tmp_path / "model.txt").write_text("")
+    with pytest.raises(ValueError, match=r"'\.onnx'"):
+        ExportedModel(tmp_path / "model.txt")
+    with pytest.raises(ValueError, match="can be quantized"):
+        quantize(tmp_path / "model.pt2", tmp_path / "int8.pt2", [])
+    for format, form in FORMATS.items():
+        if form.backend != keras.backend.backend():
+            with pytest.raises((ValueError, ImportError), match=form.backend):
+                export_model(split, tmp_path / "model.any", format)
+        elif form.suffix:
+            with pytest.raises(ValueError, match="ends with"):
+                export_model(split, tmp_path / "model.any", format)
