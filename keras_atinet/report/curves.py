@@ -4,8 +4,6 @@ import math
 
 from keras_atinet.report.charts import line_chart
 
-_SKIPPED = "nan"
-
 
 def learning_curves(run, tasks):
     """A chart for each loss and metric, in training and on the held-out samples.
@@ -51,7 +49,7 @@ def weight_curves(run, tasks):
 
 def values(rows, column):
     """A column of a history as floats, NaN where it is empty."""
-    return [float(row.get(column) or _SKIPPED) for row in rows]
+    return [float(row.get(column) or "nan") for row in rows]
 
 
 def phase_switch(settings):

@@ -34,25 +34,14 @@ class Gallery:
         images, targets = self.read(index)
         outputs = self.model.predict_on_batch(images)
         tasks = self.model.tasks
-        cells = []
-        for number, (title, picture, caption) in enumerate(
-            prediction_cells(images, targets, outputs, tasks, 0)
-        ):
-            task = tasks[(number - 1) // 2]
-            if number:
-                shown = np.ones(picture.shape[:2], bool)
-                if number % 2:
-                    _, mask = task.prepare(ops.convert_to_tensor(targets[task.name]))
-                    shown = ops.convert_to_numpy(mask)[0]
-                picture = np.dstack([picture, np.where(shown, 255, 0).astype("uint8")])
-            else:
-                picture = np.round(255 * picture).astype("uint8")
-            cells.append((picture, f"{title}{' ' * bool(caption)}{caption}"))
-        for task in tasks:
-            self._drawn[task.name] += [
-                targets[task.name][0],
-                task.decode(np.asarray(ops.convert_to_numpy(outputs[task.name][0]))),
-            ]
+        found = prediction_cells(images, targets, outputs, tasks, 0)
+        cells = [_photograph(images[0])]
+        # After the image come, for each task, truth and prediction.
+        for task, truth, predicted in zip(tasks, found[1::2], found[2::2], strict=True):
+            _, mask = task.prepare(ops.convert_to_tensor(targets[task.name]))
+            cells += [_cell(*truth, ops.convert_to_numpy(mask)[0]), _cell(*predicted)]
+            prediction = task.decode(ops.convert_to_numpy(outputs[task.name])[0])
+            self._drawn[task.name] += [targets[task.name][0], prediction]
         return page.pictures(cells, note)
 
     def legend(self):
@@ -74,12 +63,23 @@ class Gallery:
             {"image": self.model.input}, {layer.name: layer.output for layer in layers}
         )
         found = reader.predict_on_batch({"image": images})
-        rows = [page.pictures([(np.round(255 * images[0]).astype("uint8"), "image")])]
+        rows = [page.pictures([_photograph(images[0])])]
         for task in self.model.tasks:
             own = [name for name in found if name.startswith(f"{task.name}_")]
             cells = [_mask_cell(name, task, found[name]) for name in sorted(own, key=_order)]
             rows.append(page.pictures(cells, task.name, narrow=True))
         return "".join(rows)
+
+
+def _photograph(image):
+    return np.round(255 * image).astype("uint8"), "image"
+
+
+def _cell(title, picture, note, shown=None):
+    # What is not shown is transparent, and hatched in the page.
+    shown = np.ones(picture.shape[:2], bool) if shown is None else shown
+    alpha = np.where(shown, 255, 0).astype("uint8")
+    return np.dstack([picture, alpha]), " ".join([title, note]).strip()
 
 
 def _order(name):

@@ -72,12 +72,12 @@ def _curves(results, tasks, titles):
     shown = [(task.name, "loss") for task in tasks] + columns(tasks)
     for task, metric in sorted(shown, key=lambda pair: [t.name for t in tasks].index(pair[0])):
         series = []
-        for number, (key, title_) in enumerate(titles.items()):
+        for number, (key, network) in enumerate(titles.items()):
             lines = [values(rows, f"val_{task}_{metric}") for rows in histories[key]]
             lines = [line for line in lines if not all(map(math.isnan, line))]
             if lines:
                 means = [statistics.fmean(epoch) for epoch in zip(*lines, strict=False)]
-                series.append((title_, means, False, number))
+                series.append((network, means, False, number))
         name = f"{task}: {'loss' if metric == 'loss' else title(metric).removesuffix(', %')}"
         figures.append((line_chart(name, series), f"{name} over the epochs"))
     return figures
