@@ -2,7 +2,7 @@
 
     python examples/train_nyuv2.py nyuv2
 
-Time: TODO-measure. Score on the 654 test images: TODO-measure.
+Not measured yet.
 `--image-size 288 384 --width 1` is the paper's size; for its recipe, see `keras-atinet reproduce`.
 """
 
