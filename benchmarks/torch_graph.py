@@ -1,9 +1,11 @@
 """The networks as plain PyTorch modules, channels first: what ours are timed and weighed against.
 
-Layer for layer the networks of keras_atinet, with the same names: `encoder_1_1/conv/kernel` there is
-`layers.encoder_1_1.conv.weight` here. Eager PyTorch at its defaults, as one would write it: indices
+Layer for layer the networks of keras_atinet, with the same names: `encoder_1_1/conv/kernel` there
+is `layers.encoder_1_1.conv.weight` here. Eager PyTorch at its defaults, as one would write it: indices
 from `MaxPool2d`, ReLU in place.
 """
+
+import itertools
 
 import torch
 from torch import nn
@@ -225,6 +227,6 @@ def make(model, filters, phase=2):
 
 def _blocks(widths):
     blocks = nn.Sequential()
-    for index, (channels, filters) in enumerate(zip(widths, widths[1:], strict=False), 1):
+    for index, (channels, filters) in enumerate(itertools.pairwise(widths), 1):
         blocks.add_module(f"block_{index}", ConvBlock(channels, filters, kernel_size=1))
     return blocks
