@@ -1,8 +1,8 @@
 """The networks as plain PyTorch modules, channels first: what ours are timed and weighed against.
 
 Layer for layer the networks of keras_atinet, with the same names: `encoder_1_1/conv/kernel` there
-is `layers.encoder_1_1.conv.weight` here. Eager PyTorch at its defaults, as one would write it: indices
-from `MaxPool2d`, ReLU in place.
+is `layers.encoder_1_1.conv.weight` here. Eager PyTorch at its defaults, as one would write it:
+indices from `MaxPool2d`, ReLU in place.
 """
 
 import itertools
