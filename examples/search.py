@@ -2,8 +2,8 @@
 
     python examples/search.py
 
-Time: 2 minutes on two CPU cores beside other work, TensorFlow.
-Score: six trials; the best has a delta-m of +11.9 %, the worst of +3.2 %.
+Time: 2 to 6 minutes on two CPU cores beside much other work, TensorFlow.
+Score: six trials; the best has a delta-m of +12.5 %, the worst of +1.9 %.
 Stop it and run it again: it goes on. `keras-atinet search --help` is the same without Python.
 """
 
