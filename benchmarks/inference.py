@@ -3,11 +3,11 @@
     KERAS_BACKEND=tensorflow python benchmarks/inference.py --against torch --folded
     python benchmarks/inference.py --backend jax torch --against torch --file atinet.onnx atinet.xml
 
-`predict_on_batch` of one image, from array to arrays. `--folded` measures `model.for_inference()` as
-well, `--file` exported files in their own runtimes (ONNX Runtime, OpenVINO), whose model, image size
-and batch must be those of the other arguments. Each contender has a process of its own and they take
-turns, round after round; all ratios are medians over the rounds of what was measured in the same
-round.
+`predict_on_batch` of one image, from array to arrays. `--folded` measures `model.for_inference()`
+as well, `--file` exported files in their own runtimes (ONNX Runtime, OpenVINO), whose model, image
+size and batch must be those of the other arguments. Each contender has a process of its own and
+they take turns, round after round; all ratios are medians over the rounds of what was measured in
+the same round.
 """
 
 import argparse
