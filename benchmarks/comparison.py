@@ -63,7 +63,7 @@ def describe(contenders, facts):
     if len(set(counts.values())) > 1:
         raise SystemExit(f"The contenders must be one network. Received parameters: {counts}.")
     device = next((fact["device"] for fact in facts if fact.get("device")), host.processor())
-    versions = "; ".join(dict.fromkeys(fact["versions"] for fact in facts))
+    versions = "; ".join(dict.fromkeys(name for fact in facts for name in fact["versions"]))
     threads = contenders[0].workload.threads
     return (
         f"{next(iter(counts.values())):,} trainable parameters in each network.\n"

@@ -1,8 +1,8 @@
 """Contenders: what is measured, each in a process of its own, one at work at a time.
 
 A contender is a class in a module that only its process imports. Its constructor takes the
-`Workload` and does no work but imports; `prepare()` makes model and data and returns facts
-to print; `step()` does the work once and returns its seconds.
+`Workload` and does no work but imports; `prepare()` makes model and data and returns facts to
+print; `step()` does the work once and returns its seconds.
 """
 
 import contextlib

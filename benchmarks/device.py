@@ -13,12 +13,9 @@ def accelerator():
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        devices = tf.config.list_physical_devices("GPU")
-        return (
-            tf.config.experimental.get_device_details(devices[0])["device_name"]
-            if devices
-            else None
-        )
+        for device in tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_device_details(device)["device_name"]
+        return None
     if BACKEND == "jax":
         import jax
 
@@ -84,6 +81,6 @@ def product_rate(dtype, size, repeats=5):
 
 
 def versions():
-    """Versions of Keras and its backend, a str."""
+    """Versions of Keras and its backend, a list of str."""
     backend = importlib.import_module(BACKEND).__version__
-    return f"Keras {keras.version()}, {BACKEND} {backend}"
+    return [f"Keras {keras.version()}", f"{BACKEND} {backend}"]

@@ -27,7 +27,7 @@ class Inference:
         images, _ = random_batch(self.workload)
         make = self._onnx if self.suffix == ".onnx" else self._openvino
         self.run = make(images)
-        return {"versions": f"{self.runtime.__name__} {self.runtime.__version__}"}
+        return {"versions": [f"{self.runtime.__name__} {self.runtime.__version__}"]}
 
     def step(self):
         start = time.perf_counter()

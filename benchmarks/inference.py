@@ -6,8 +6,8 @@
 `predict_on_batch` of one image, from array to arrays. `--folded` measures `model.for_inference()`
 as well, `--file` exported files in their own runtimes (ONNX Runtime, OpenVINO), whose model, image
 size and batch must be those of the other arguments. Each contender has a process of its own and
-they take turns, round after round; all ratios are medians over the rounds of what was measured
-in the same round.
+they take turns, round after round; all ratios are medians over the rounds of what was measured in
+the same round.
 """
 
 import argparse

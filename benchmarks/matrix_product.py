@@ -36,8 +36,8 @@ class MatrixProduct:
         self.products = 1
         self._seconds()
         self.products = max(1, round(SECONDS / self._seconds()))
-        name = f"{library.__name__} {library.__version__}"
-        return {"versions": f"{name}, {self.size} x {self.size}, {dtype}"}
+        product = f"{self.size} x {self.size}, {dtype}, {library.__name__} {library.__version__}"
+        return {"versions": [f"matrix products {product}"]}
 
     def step(self):
         return self._seconds()

@@ -58,7 +58,7 @@ class Training:
         return {
             "parameters": sum(p.numel() for p in self.model.parameters() if p.requires_grad),
             "device": torch.cuda.get_device_name() if DEVICE.type == "cuda" else None,
-            "versions": f"PyTorch {torch.__version__}",
+            "versions": [f"PyTorch {torch.__version__}"],
         }
 
     def prepare_step(self):

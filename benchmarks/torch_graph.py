@@ -1,8 +1,8 @@
 """The networks as plain PyTorch modules, channels first: what ours are timed and weighed against.
 
 Layer for layer the networks of keras_atinet, with the same names: `encoder_1_1/conv/kernel` there
-is `layers.encoder_1_1.conv.weight` here. Eager PyTorch at its defaults, as one would write it:
-indices from `MaxPool2d`, ReLU in place.
+is `layers.encoder_1_1.conv.weight` here. Eager PyTorch as one would write it: indices from
+`MaxPool2d`, ReLU in place.
 """
 
 import itertools
@@ -54,17 +54,13 @@ class Distillation(nn.Module):
                     self.add_module(f"{auxiliary}_to_{target}", SelfAttention(channels))
 
     def forward(self, features):
-        return {
-            target: sum(
-                (
-                    self.get_submodule(f"{a}_to_{target}")(features[a])
-                    for a in features
-                    if a != target
-                ),
-                start=feature,
-            )
-            for target, feature in features.items()
-        }
+        refined = dict(features)
+        for target in features:
+            for auxiliary, feature in features.items():
+                if auxiliary != target:
+                    message = self.get_submodule(f"{auxiliary}_to_{target}")(feature)
+                    refined[target] = refined[target] + message
+        return refined
 
 
 class TaskDistillation(nn.Module):
