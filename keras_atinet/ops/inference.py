@@ -35,7 +35,7 @@ def lay_out_kernel(kernel):
 def max_pool(inputs):
     """2 x 2 max pooling, stride 2."""
     if keras.backend.backend() != "torch":
-        return ops.max_pool(inputs, 2)
+        return ops.max_pool(inputs, 2, strides=2)
     import torch
 
     return torch.nn.functional.max_pool2d(inputs.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
