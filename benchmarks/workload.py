@@ -47,28 +47,41 @@ class Workload:
         return dataclasses.replace(self, **changes)
 
 
-def add_arguments(parser, batch_size):
-    """The arguments that `from_arguments` reads."""
+def add_network_arguments(parser):
+    """The arguments that `network` reads, and `backend`."""
     parser.add_argument("--model", choices=MODELS, default="atinet")
     parser.add_argument("--image-size", type=int, nargs=2, default=(288, 384))
     parser.add_argument("--filters", type=int, nargs=5, default=(64, 128, 256, 512, 512))
-    parser.add_argument("--batch-size", type=int, default=batch_size)
-    parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--phase", type=int, choices=(1, 2), default=2, help="of ATI-Net")
-    parser.add_argument("--jit", choices=JIT, default="auto", help="`jit_compile` of Keras")
     parser.add_argument("--threads", type=int, default=host.cores(), help="cores to use")
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     parser.add_argument("--backend", nargs="+", default=[backend], help="one or more of Keras's")
+
+
+def network(arguments):
+    """The `Workload` of parsed arguments, its batch and precision left open."""
+    return Workload(
+        model=arguments.model,
+        image_size=tuple(arguments.image_size),
+        filters=tuple(arguments.filters),
+        phase=arguments.phase,
+        threads=arguments.threads,
+    )
+
+
+def add_arguments(parser, batch_size):
+    """The arguments that `from_arguments` reads, `backend` and `against`."""
+    add_network_arguments(parser)
+    parser.add_argument("--batch-size", type=int, default=batch_size)
+    parser.add_argument("--dtype", choices=DTYPES, default="float32")
+    parser.add_argument("--jit", choices=JIT, default="auto", help="`jit_compile` of Keras")
     parser.add_argument("--against", choices=("torch",), help="measure a plain PyTorch graph too")
 
 
 def from_arguments(arguments):
     """The `Workload` of parsed arguments, those of the variants left out."""
-    names = ("model", "batch_size", "dtype", "phase", "jit", "threads")
-    return Workload(
-        image_size=tuple(arguments.image_size),
-        filters=tuple(arguments.filters),
-        **{name: getattr(arguments, name) for name in names},
+    return network(arguments).replace(
+        batch_size=arguments.batch_size, dtype=arguments.dtype, jit=arguments.jit
     )
 
 

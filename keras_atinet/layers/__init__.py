@@ -2,6 +2,7 @@
 
 from keras_atinet.layers.attention import AttentionMask
 from keras_atinet.layers.conv_block import ConvBlock
+from keras_atinet.layers.convolution import Conv2D
 from keras_atinet.layers.distillation import (
     DeconvHead,
     MultiModalDistillation,
@@ -18,5 +19,5 @@ from keras_atinet.layers.inference import (
     InferenceMaxUnpooling2D,
     TaskActivation,
 )
-from keras_atinet.layers.pooling import MaxPooling2DWithArgmax, MaxUnpooling2D
+from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.resizing import BilinearUpSampling2D

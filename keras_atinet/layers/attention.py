@@ -2,6 +2,7 @@ import keras
 
 from keras_atinet.layers.batch_normalization import BatchNormalization
 from keras_atinet.layers.conv_block import BATCH_NORM, ConvBlock
+from keras_atinet.layers.convolution import Conv2D
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -27,13 +28,7 @@ class AttentionMask(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         self.block = ConvBlock(filters, kernel_size=1, dtype=self.dtype_policy, name="block")
-        self.conv = keras.layers.Conv2D(
-            filters,
-            1,
-            kernel_initializer="glorot_normal",
-            dtype=self.dtype_policy,
-            name="conv",
-        )
+        self.conv = Conv2D(filters, 1, dtype=self.dtype_policy, name="conv")
         self.norm = BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
 
     def build(self, input_shape):

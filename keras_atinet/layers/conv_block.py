@@ -1,6 +1,7 @@
 import keras
 
 from keras_atinet.layers.batch_normalization import BatchNormalization
+from keras_atinet.layers.convolution import Conv2D
 
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
@@ -27,14 +28,7 @@ class ConvBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         self.kernel_size = kernel_size
-        self.conv = keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            padding="same",
-            kernel_initializer="glorot_normal",
-            dtype=self.dtype_policy,
-            name="conv",
-        )
+        self.conv = Conv2D(filters, kernel_size, dtype=self.dtype_policy, name="conv")
         self.norm = BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
 
     def build(self, input_shape):

@@ -2,6 +2,7 @@ import keras
 from keras import ops
 
 from keras_atinet.layers.conv_block import ConvBlock
+from keras_atinet.layers.convolution import Conv2D
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -67,15 +68,7 @@ class SelfAttention(keras.layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         self.message, self.gate = (
-            keras.layers.Conv2D(
-                channels,
-                3,
-                padding="same",
-                kernel_initializer="glorot_normal",
-                dtype=self.dtype_policy,
-                name=name,
-            )
-            for name in ("message", "gate")
+            Conv2D(channels, 3, dtype=self.dtype_policy, name=name) for name in ("message", "gate")
         )
         self.message.build(input_shape)
         self.gate.build(input_shape)

@@ -179,7 +179,6 @@ def _conv(layer, kernel, bias, name, dtype, activation=None):
     conv = InferenceConv2D(
         kernel.shape[-1],
         kernel.shape[:2],
-        padding="same",
         activation=activation,
         kernel_initializer="zeros",
         dtype=_policy(layer, dtype),

@@ -1,5 +1,6 @@
 import keras
 
+from keras_atinet.layers.convolution import Conv2D
 from keras_atinet.tasks import Task
 
 
@@ -30,21 +31,8 @@ class PredictionHead(keras.layers.Layer):
             )
         self.task = task
         self.filters = filters
-        self.conv = keras.layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            kernel_initializer="glorot_normal",
-            dtype=self.dtype_policy,
-            name="conv",
-        )
-        self.projection = keras.layers.Conv2D(
-            task.channels,
-            1,
-            kernel_initializer="glorot_normal",
-            dtype=self.dtype_policy,
-            name="projection",
-        )
+        self.conv = Conv2D(filters, 3, dtype=self.dtype_policy, name="conv")
+        self.projection = Conv2D(task.channels, 1, dtype=self.dtype_policy, name="projection")
 
     def build(self, input_shape):
         self.conv.build(input_shape)

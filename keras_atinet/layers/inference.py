@@ -2,29 +2,18 @@
 
 import keras
 
-from keras_atinet.ops import inference
+from keras_atinet.layers.convolution import Conv2D
+from keras_atinet.ops import inference, max_pool
 from keras_atinet.tasks import Task
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
-class InferenceConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` for inference: stride 1, `"same"` padding, an odd kernel, a bias.
-
-    The same weights and configuration; on PyTorch it copies nothing from one layout to another.
-
-    Call arguments:
-        inputs: float tensor `(batch, height, width, channels)`.
-
-    Returns:
-        `(batch, height, width, filters)`, compute dtype.
-    """
+class InferenceConv2D(Conv2D):
+    """`Conv2D` for inference: its kernel lies in memory as the backend likes to read it."""
 
     def build(self, input_shape):
         super().build(input_shape)
         inference.lay_out_kernel(self.kernel)
-
-    def call(self, inputs):
-        return self.activation(inference.conv(inputs, self.kernel, self.bias))
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -39,7 +28,7 @@ class InferenceMaxPooling2D(keras.layers.Layer):
     """
 
     def call(self, inputs):
-        return inference.max_pool(inputs)
+        return max_pool(inputs)
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor(_scaled(inputs.shape, lambda size: size // 2), self.compute_dtype)

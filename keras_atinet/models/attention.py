@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_atinet.layers import AttentionMask, BilinearUpSampling2D, ConvBlock
+from keras_atinet.layers import AttentionMask, BilinearUpSampling2D, ConvBlock, MaxPooling2D
 from keras_atinet.models.segnet import decoder_width
 
 LEVELS = range(1, 6)
@@ -22,23 +22,26 @@ def attention_encoder(first, last, tasks, filters, dtype=None):
         dtype: dtype policy of the layers.
 
     Returns:
-        Dict task name -> KerasTensor `(batch, height / 32, width / 32, filters[4])`.
+        Dict task name -> KerasTensor `(batch, height / 32, width / 32, filters[4])`; and the
+        pieces, a list of `(inputs, e_j)` with all that `e_j` is computed from.
     """
     widths = [*filters[1:], filters[-1]]
     blocks = [
         ConvBlock(width, dtype=dtype, name=f"attention_encoder_{level}")
         for level, width in zip(LEVELS, widths, strict=True)
     ]
-    outputs = {}
+    outputs, pieces = {}, {task.name: [] for task in tasks}
     for task in tasks:
         x = None
         for level, p, q, block in zip(LEVELS, first, last, blocks, strict=True):
             name = f"{task.name}_encoder_{level}"
+            inputs = [p, q] if x is None else [p, q, x]
             x = p if x is None else _concatenate([p, x], dtype, f"{name}_features")
             x = _attend(x, q, dtype, name)
-            x = keras.layers.MaxPooling2D(dtype=dtype, name=f"{name}_pool")(block(x))
+            x = MaxPooling2D(dtype=dtype, name=f"{name}_pool")(block(x))
+            pieces[task.name].append((inputs, x))
         outputs[task.name] = x
-    return outputs
+    return outputs, _in_order(pieces)
 
 
 def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
@@ -54,23 +57,32 @@ def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
         dtype: dtype policy of the layers.
 
     Returns:
-        Dict task name -> KerasTensor `(batch, height, width, filters[0])`.
+        Dict task name -> KerasTensor `(batch, height, width, filters[0])`; and the pieces, a list
+        of `(inputs, b_j)` with all that `b_j` is computed from.
     """
     blocks = [
         ConvBlock(decoder_width(filters, level), dtype=dtype, name=f"attention_decoder_{level}")
         for level in LEVELS
     ]
-    outputs = {}
+    outputs, pieces = {}, {task.name: [] for task in tasks}
     for task in tasks:
         x = features[task.name]
         for level in reversed(LEVELS):
             name = f"{task.name}_decoder_{level}"
+            inputs = [unpooled[level - 1], decoded[level - 1], x]
             x = BilinearUpSampling2D(dtype=dtype, name=f"{name}_upsample")(x)
             x = blocks[level - 1](x)
             x = _concatenate([unpooled[level - 1], x], dtype, f"{name}_features")
             x = _attend(x, decoded[level - 1], dtype, name)
+            pieces[task.name].append((inputs, x))
         outputs[task.name] = x
-    return outputs
+    return outputs, _in_order(pieces)
+
+
+def _in_order(pieces):
+    # Keras runs the tasks' layers in this order, on which the moving averages of what the tasks
+    # share depend a little.
+    return [piece for name in sorted(pieces, reverse=True) for piece in pieces[name]]
 
 
 def _attend(x, feature, dtype, name):

@@ -1,6 +1,6 @@
 import keras
 
-from keras_atinet.models.arguments import standardize_arguments
+from keras_atinet.models.arguments import check_remat, standardize_arguments
 from keras_atinet.models.attention import attention_decoder, attention_encoder
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
@@ -19,7 +19,7 @@ class MTAN(MultiTaskModel):
     A SegNet encoder and decoder shared by all tasks, attention masks and a head per task.
 
     Args:
-        tasks, input_shape, filters, dtype: as for `ATINet`.
+        tasks, input_shape, filters, dtype, remat: as for `ATINet`.
         name: str. Defaults to `"mtan"`.
 
     Call arguments:
@@ -44,16 +44,19 @@ class MTAN(MultiTaskModel):
         filters=DEFAULT_FILTERS,
         dtype=None,
         name="mtan",
+        remat=None,
     ):
         tasks, input_shape, filters = standardize_arguments(tasks, input_shape, filters, "MTAN")
+        check_remat(remat, "MTAN")
 
         inputs = keras.Input(input_shape, name="image")
         first, last, argmaxes, bottleneck = segnet_encoder(inputs, filters, dtype=dtype)
-        features = attention_encoder(first, last, tasks, filters, dtype=dtype)
+        features, down = attention_encoder(first, last, tasks, filters, dtype=dtype)
         unpooled, decoded = segnet_decoder(bottleneck, argmaxes, filters, dtype=dtype)
         shared = [*first, *last, *unpooled, *decoded]
-        features = attention_decoder(features, unpooled, decoded, tasks, filters, dtype=dtype)
+        features, up = attention_decoder(features, unpooled, decoded, tasks, filters, dtype=dtype)
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
 
-        config = {"input_shape": input_shape, "filters": filters}
-        super().__init__(inputs, outputs, tasks, config, shared, dtype=dtype, name=name)
+        config = {"input_shape": input_shape, "filters": filters, "remat": remat}
+        pieces = [*down, *up] if remat == "attention" else []
+        super().__init__(inputs, outputs, tasks, config, shared, pieces, dtype=dtype, name=name)

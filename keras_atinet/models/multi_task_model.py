@@ -23,6 +23,9 @@ class MultiTaskModel(TrainStep, keras.Model):
         features: optional list of float KerasTensors, the last that the tasks share: all of
             `outputs` follow from them. Gradients are weighed there by balancers with
             `over="bottleneck"`.
+        remat: optional list of `(inputs, output)`, pieces of the network from the `features` on,
+            in the order of computation. Training keeps their inputs only and computes what is
+            within again on the way back.
         dtype: dtype policy of the layers.
         name: str.
 
@@ -34,11 +37,14 @@ class MultiTaskModel(TrainStep, keras.Model):
         Dict task name -> float32 tensor `(batch, height, width, channels of the task)`.
     """
 
-    def __init__(self, inputs, outputs, tasks, config, features=None, dtype=None, name=None):
+    def __init__(
+        self, inputs, outputs, tasks, config, features=None, remat=(), dtype=None, name=None
+    ):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         self.tasks = tasks
         self.features = features
+        self.remat = list(remat)
         self._config = config
         self._loss_trackers = [keras.metrics.Mean(name=f"{task.name}_loss") for task in tasks]
 

@@ -1,4 +1,4 @@
-"""Convolution, pooling, unpooling and upsampling for inference, of any size, known or not.
+"""Pooling, unpooling and upsampling for inference, of any size, known or not.
 
 They give what their namesakes give and leave out what only gradients need. Each is made of plain
 operations of the backend, so that it can be exported to any format.
@@ -9,36 +9,11 @@ import numpy as np
 from keras import ops
 
 
-def conv(inputs, kernel, bias):
-    """Convolution, stride 1, zero padding; of odd kernels `(height, width, in, out)`."""
-    if keras.backend.backend() != "torch":
-        return ops.conv(inputs, kernel, padding="same") + bias
-    import torch
-
-    # Channels last in memory and first in shape, as PyTorch's kernels like it best. Keras copies
-    # its inputs to channels first in memory and back.
-    inputs, kernel, bias = (ops.convert_to_tensor(value) for value in (inputs, kernel, bias))
-    padding = [size // 2 for size in kernel.shape[:2]]
-    outputs = torch.nn.functional.conv2d(
-        inputs.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), bias, padding=padding
-    )
-    return outputs.permute(0, 2, 3, 1)
-
-
 def lay_out_kernel(kernel):
     """Puts the values of a variable `(height, width, in, out)` into memory as `conv` reads them."""
     if keras.backend.backend() == "torch":
         data = kernel.value.data
         kernel.value.data = data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
-
-
-def max_pool(inputs):
-    """2 x 2 max pooling, stride 2."""
-    if keras.backend.backend() != "torch":
-        return ops.max_pool(inputs, 2, strides=2)
-    import torch
-
-    return torch.nn.functional.max_pool2d(inputs.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
 
 def max_pool_with_argmax(inputs):

@@ -2,6 +2,25 @@ import keras
 from keras import ops
 
 
+def max_pool(inputs):
+    """2 x 2 max pooling, stride 2.
+
+    `y[b, i, j, c] = max over p, q in {0, 1} of x[b, 2i+p, 2j+q, c]`. On PyTorch the input is not
+    copied to another layout, as `keras.ops.max_pool` does.
+
+    Args:
+        inputs: float tensor `(batch, height, width, channels)`.
+
+    Returns:
+        `(batch, height / 2, width / 2, channels)`, dtype of `inputs`.
+    """
+    if keras.backend.backend() != "torch":
+        return ops.max_pool(inputs, 2, strides=2, data_format="channels_last")
+    import torch
+
+    return torch.nn.functional.max_pool2d(inputs.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
 def max_pool_with_argmax(inputs):
     """2 x 2 max pooling, stride 2, and where in its window each maximum stood.
 
@@ -32,7 +51,7 @@ def max_pool_with_argmax(inputs):
     if keras.backend.backend() == "jax":
         pooled = ops.where(is_bottom, bottom, top)  # XLA fuses all of it
     else:
-        pooled = ops.max_pool(inputs, 2, data_format="channels_last")
+        pooled = max_pool(inputs)
     argmax = ops.where(
         is_bottom,
         ops.cast(right_of_bottom, "uint8") + ops.cast(2, "uint8"),

@@ -3,6 +3,7 @@
 import keras
 
 from keras_atinet.balancing.gradient_balancer import add, gram_matrix
+from keras_atinet.training.rematerialization import Rematerialization
 
 
 class Paths:
@@ -18,11 +19,16 @@ class Paths:
 
     def __init__(self, model, over=None):
         self._model, self.trunk, self.branches = model, None, model
-        if over == "bottleneck":
-            self.trunk = keras.Model(model.input, model.features)
-            self.branches = keras.Model(model.features, model.output)
+        inputs = model.input
         # Of all variables, because layers may be frozen and thawed at any time.
-        self._trunk_ids = set() if self.trunk is None else _identities(self.trunk)
+        self._trunk_ids = set()
+        if over == "bottleneck":
+            inputs = model.features
+            self.trunk = keras.Model(model.input, model.features)
+            self._trunk_ids = _identities(self.trunk)
+            self.branches = keras.Model(model.features, model.output)
+        if model.remat:
+            self.branches = Rematerialization(inputs, model.features, model.remat, model.output)
         outputs = [] if over is None else [model.output[task.name] for task in model.tasks]
         self._reached = [_identities(keras.Model(model.input, output)) for output in outputs]
 

@@ -43,13 +43,14 @@ def make():
 
     def make(network=Small, tasks=("segmentation", "depth"), **compile_arguments):
         keras.utils.set_random_seed(1)
-        dtype = compile_arguments.pop("dtype", None)
+        names = {"dtype", "remat"} & set(compile_arguments)
+        options = {name: compile_arguments.pop(name) for name in names}
         channels = {"segmentation": 5, "depth": 1, "normal": 3}
         model = network(
             tasks={name: channels[name] for name in tasks},
             input_shape=(32, 64, 3),
             filters=(4, 4, 4, 4, 4),
-            dtype=dtype,
+            **options,
         )
         defaults = {"optimizer": keras.optimizers.Adam(1e-2), "run_eagerly": EAGER}
         model.compile(**{**defaults, **compile_arguments})

@@ -1,0 +1,30 @@
+import keras
+from keras import ops
+
+
+def conv(inputs, kernel, bias):
+    """Convolution of stride 1 with zero padding, that keeps height and width.
+
+    `y[b, i, j, o] = bias[o] + sum over p, q, c of x[b, i + p - r, j + q - s, c] kernel[p, q, c, o]`
+    with `r = (kernel height - 1) / 2` and `s` likewise. On PyTorch nothing is copied from one
+    layout to another, as `keras.ops.conv` does.
+
+    Args:
+        inputs: float tensor `(batch, height, width, in)`.
+        kernel: float tensor `(kernel height, kernel width, in, out)`, sides odd.
+        bias: float tensor `(out,)`.
+
+    Returns:
+        `(batch, height, width, out)`, dtype of `inputs`.
+    """
+    if keras.backend.backend() != "torch":
+        return ops.conv(inputs, kernel, padding="same") + bias
+    import torch
+
+    # Channels last in memory and first in shape, as PyTorch's kernels like it best.
+    inputs, kernel, bias = (ops.convert_to_tensor(value) for value in (inputs, kernel, bias))
+    padding = [size // 2 for size in kernel.shape[:2]]
+    outputs = torch.nn.functional.conv2d(
+        inputs.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), bias, padding=padding
+    )
+    return outputs.permute(0, 2, 3, 1)

@@ -1,0 +1,59 @@
+import keras
+
+
+class Rematerialization:
+    """A functional model some pieces of which keep no activations in training.
+
+    Of such a piece only the inputs are kept; its forward pass is computed once more on the way
+    back. Moving averages are updated once.
+
+    Args:
+        inputs: KerasTensor or list of KerasTensors.
+        start: list of KerasTensors, what the pieces begin with.
+        pieces: list of `(inputs, output)`, KerasTensors, in the order of computation.
+        outputs: structure of KerasTensors.
+
+    Call arguments:
+        inputs: tensor or list of tensors.
+        training: bool.
+    """
+
+    def __init__(self, inputs, start, pieces, outputs):
+        self._whole = keras.Model(inputs, outputs)
+        self._start_tensors = start
+        self._start = None if inputs is start else keras.Model(inputs, start)
+        self._pieces = [(*piece, keras.Model(*piece)) for piece in pieces]
+        read = {id(tensor) for tensors, _ in pieces for tensor in tensors}
+        # What no piece reads, the rest does.
+        self._ends = [output for _, output in pieces if id(output) not in read]
+        self._rest = keras.Model(self._ends, outputs)
+
+    @property
+    def losses(self):
+        """The losses that layers add, a list of scalars."""
+        return self._whole.losses
+
+    def __call__(self, inputs, training):
+        start = inputs if self._start is None else self._start(inputs, training=training)
+        values = dict(zip(map(id, self._start_tensors), start, strict=True))
+        for tensors, output, model in self._pieces:
+            values[id(output)] = _rematerialized(model, [values[id(x)] for x in tensors], training)
+        return self._rest([values[id(tensor)] for tensor in self._ends], training=training)
+
+
+def _rematerialized(model, inputs, training):
+    """`model(inputs)`, computed again where gradients need what is within it."""
+    variables, moving = model.variables, model.non_trainable_variables
+
+    # A function of tensors alone, as all backends need it: variables go in and come out.
+    @keras.remat
+    def call(inputs, values):
+        with keras.StatelessScope(list(zip(variables, values, strict=True))) as scope:
+            output = model(inputs, training=training)
+        return output, [scope.get_current_value(variable) for variable in moving]
+
+    values = [keras.ops.convert_to_tensor(variable.value) for variable in variables]
+    output, updates = call(inputs, values)
+    for variable, value in zip(moving, updates, strict=True):
+        variable.assign(value)
+    return output
