@@ -4,6 +4,7 @@ import keras
 
 from keras_atinet.layers.convolution import Conv2D
 from keras_atinet.ops import inference, max_pool
+from keras_atinet.ops.convolution import lay_out_kernel
 from keras_atinet.tasks import Task
 
 
@@ -13,7 +14,7 @@ class InferenceConv2D(Conv2D):
 
     def build(self, input_shape):
         super().build(input_shape)
-        inference.lay_out_kernel(self.kernel)
+        lay_out_kernel(self.kernel)
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")

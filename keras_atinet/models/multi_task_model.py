@@ -163,9 +163,7 @@ class MultiTaskModel(TrainStep, keras.Model):
             used.build((len(names),))
         self.paths = Paths(self, over)
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
-        if keras.backend.backend() == "tensorflow":
-            # Variables made inside a traced step would cost a second trace of it.
-            self.optimizer.build(self.trainable_variables)
+        self.prepare_variables()
         arguments = {
             "optimizer": optimizer,
             "balancer": balancer,

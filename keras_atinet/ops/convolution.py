@@ -28,3 +28,10 @@ def conv(inputs, kernel, bias):
         inputs.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), bias, padding=padding
     )
     return outputs.permute(0, 2, 3, 1)
+
+
+def lay_out_kernel(kernel):
+    """Puts the values of a variable `(height, width, in, out)` into memory as `conv` reads them."""
+    if keras.backend.backend() == "torch":
+        data = kernel.value.data
+        kernel.value.data = data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)

@@ -9,13 +9,6 @@ import numpy as np
 from keras import ops
 
 
-def lay_out_kernel(kernel):
-    """Puts the values of a variable `(height, width, in, out)` into memory as `conv` reads them."""
-    if keras.backend.backend() == "torch":
-        data = kernel.value.data
-        kernel.value.data = data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
-
-
 def max_pool_with_argmax(inputs):
     """`keras_atinet.ops.max_pool_with_argmax` for inference; `argmax` has the dtype of `inputs`.
 

@@ -7,6 +7,9 @@ class TrainStep:
 
     num_replicas = 1
 
+    def prepare_variables(self):
+        """Is called by `compile`."""
+
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_values, metrics = state
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -10,6 +10,11 @@ class TrainStep:
         """Devices of a `tf.distribute` strategy, whose gradients are summed."""
         return tf.distribute.get_strategy().num_replicas_in_sync
 
+    def prepare_variables(self):
+        """Is called by `compile`."""
+        # Variables made inside a traced step would cost a second trace of it.
+        self.optimizer.build(self.trainable_variables)
+
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         paths = self.paths

@@ -1,11 +1,22 @@
 import keras
 import torch
 
+from keras_atinet.ops.convolution import lay_out_kernel
+
 
 class TrainStep:
     """`train_step` of a `MultiTaskModel` on PyTorch."""
 
     num_replicas = 1
+
+    def prepare_variables(self):
+        """Is called by `compile`."""
+        self.optimizer.build(self.trainable_variables)
+        # As convolutions read kernels and write their gradients; in another layout each would be
+        # copied, and the optimizer would go through memory by leaps.
+        for variable in [*self.trainable_variables, *self.optimizer.variables]:
+            if len(variable.shape) == 4:
+                lay_out_kernel(variable)
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
