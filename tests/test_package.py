@@ -106,10 +106,10 @@ def test_imports_go_one_way():
             assert ORDER.index(other) <= ORDER.index(own), f"{path} imports {name}"
 
 
-def test_each_backend_is_imported_by_its_train_step_only():
+def test_each_backend_is_imported_by_files_of_its_name_only():
     for path, tree in modules():
         found = {name.split(".")[0] for name in imports(at_import(tree))}
-        own = {path.stem} if path.parent.name == "training" else set()
+        own = {path.stem} if path.parent.name in ("ops", "training") else set()
         assert found & BACKENDS == own & BACKENDS, path
 
 

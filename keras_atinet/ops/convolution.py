@@ -7,7 +7,8 @@ def conv(inputs, kernel, bias):
 
     `y[b, i, j, o] = bias[o] + sum over p, q, c of x[b, i + p - r, j + q - s, c] kernel[p, q, c, o]`
     with `r = (kernel height - 1) / 2` and `s` likewise. On PyTorch nothing is copied from one
-    layout to another, as `keras.ops.conv` does.
+    layout to another, as `keras.ops.conv` does; on JAX 1x1 kernels and, on a CPU, gradients by
+    kernels are products of matrices.
 
     Args:
         inputs: float tensor `(batch, height, width, in)`.
@@ -17,17 +18,31 @@ def conv(inputs, kernel, bias):
     Returns:
         `(batch, height, width, out)`, dtype of `inputs`.
     """
-    if keras.backend.backend() != "torch":
-        return ops.conv(inputs, kernel, padding="same") + bias
+    return _conv(inputs, ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias))
+
+
+def _in_tensorflow(inputs, kernel, bias):
+    return ops.conv(inputs, kernel, padding="same", data_format="channels_last") + bias
+
+
+def _in_jax(inputs, kernel, bias):
+    from keras_atinet.ops.jax import conv
+
+    return conv(inputs, kernel) + bias
+
+
+def _in_torch(inputs, kernel, bias):
     import torch
 
     # Channels last in memory and first in shape, as PyTorch's kernels like it best.
-    inputs, kernel, bias = (ops.convert_to_tensor(value) for value in (inputs, kernel, bias))
     padding = [size // 2 for size in kernel.shape[:2]]
     outputs = torch.nn.functional.conv2d(
         inputs.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), bias, padding=padding
     )
     return outputs.permute(0, 2, 3, 1)
+
+
+_conv = {"tensorflow": _in_tensorflow, "jax": _in_jax, "torch": _in_torch}[keras.backend.backend()]
 
 
 def lay_out_kernel(kernel):

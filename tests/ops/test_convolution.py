@@ -1,0 +1,47 @@
+import keras
+import numpy as np
+import pytest
+from scipy import signal
+
+from keras_atinet.ops import conv
+
+
+def reference(inputs, kernel, bias):
+    """The sum itself, by scipy, in float64."""
+    outputs = np.empty((*inputs.shape[:-1], kernel.shape[-1]))
+    for b, image in enumerate(inputs.astype("float64")):
+        for o in range(kernel.shape[-1]):
+            outputs[b, ..., o] = bias[o] + sum(
+                signal.correlate2d(image[..., c], kernel[..., c, o], "same")
+                for c in range(kernel.shape[2])
+            )
+    return outputs
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (3, 5)])
+@pytest.mark.parametrize("height", [6, 16])
+def test_value_and_gradients(size, height, apply, gradient):
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(2, height, 9, 3)).astype("float32")
+    kernel = random.normal(size=(*size, 3, 4)).astype("float32")
+    bias = random.normal(size=4).astype("float32")
+    weight = random.normal(size=(2, height, 9, 4)).astype("float32")
+    np.testing.assert_allclose(
+        apply(conv, inputs, kernel, bias),
+        reference(inputs, kernel, bias),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    # The function is linear in each argument: its gradient is what a change of it brings.
+    arguments = [inputs, kernel, bias]
+    for k, value in enumerate(arguments):
+        others = [keras.ops.convert_to_tensor(argument) for argument in arguments]
+
+        def score(value, k=k, others=others):
+            outputs = conv(*others[:k], value, *others[k + 1 :])
+            return keras.ops.sum(keras.ops.multiply(outputs, weight))
+
+        change = random.normal(size=value.shape)
+        changed = [*arguments[:k], value + change, *arguments[k + 1 :]]
+        brought = ((reference(*changed) - reference(*arguments)) * weight).sum()
+        np.testing.assert_allclose((gradient(score, value) * change).sum(), brought, rtol=1e-3)
