@@ -15,7 +15,8 @@ class AttentionMask(keras.layers.Layer):
         filters: int, channels of the feature that the mask multiplies.
 
     Call arguments:
-        inputs: float tensor `(batch, height, width, channels)`.
+        inputs: float tensor `(batch, height, width, channels)`, or a list of them: the mask is
+            that of their channels side by side, `mask([x_1, x_2])`.
         training: bool, whether BatchNorm uses the batch's own statistics.
 
     Returns:
@@ -32,7 +33,7 @@ class AttentionMask(keras.layers.Layer):
         self.norm = BatchNormalization(**BATCH_NORM, dtype=self.dtype_policy, name="norm")
 
     def build(self, input_shape):
-        mask_shape = (*input_shape[:-1], self.filters)
+        mask_shape = self.compute_output_shape(input_shape)
         self.block.build(input_shape)
         self.conv.build(mask_shape)
         self.norm.build(mask_shape)
@@ -42,7 +43,7 @@ class AttentionMask(keras.layers.Layer):
         return keras.ops.sigmoid(self.norm(self.conv(hidden), training=training))
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters)
+        return self.block.compute_output_shape(input_shape)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}

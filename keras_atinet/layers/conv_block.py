@@ -17,7 +17,7 @@ class ConvBlock(keras.layers.Layer):
         kernel_size: int, side of the kernel. Defaults to 3.
 
     Call arguments:
-        inputs: float tensor `(batch, height, width, channels)`.
+        inputs: float tensor `(batch, height, width, channels)`, or a list, see `Conv2D`.
         training: bool, whether BatchNorm uses the batch's own statistics.
 
     Returns:
@@ -33,13 +33,13 @@ class ConvBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         self.conv.build(input_shape)
-        self.norm.build((*input_shape[:-1], self.filters))
+        self.norm.build(self.compute_output_shape(input_shape))
 
     def call(self, inputs, training=None):
         return keras.ops.relu(self.norm(self.conv(inputs), training=training))
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters)
+        return self.conv.compute_output_shape(input_shape)
 
     def get_config(self):
         return {

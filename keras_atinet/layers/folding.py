@@ -64,10 +64,13 @@ def _(layer: ConvBlock, dtype=None):
 def _(layer: AttentionMask, dtype=None):
     hidden = _fold_norm(layer.block.conv, layer.block.norm)
     mask = _fold_norm(layer.conv, layer.norm)
-    return _chain(
+    chain = _chain(
         _conv(layer, *hidden, f"{layer.name}_hidden", dtype, "relu"),
         _conv(layer, *mask, layer.name, dtype, "sigmoid"),
     )
+    name = f"{layer.name}_features"
+    join = keras.layers.Concatenate(dtype=_policy(layer, dtype), name=name)
+    return lambda x: chain(join(x) if isinstance(x, (list, tuple)) else x)
 
 
 @fold.register

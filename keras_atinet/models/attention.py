@@ -36,8 +36,7 @@ def attention_encoder(first, last, tasks, filters, dtype=None):
         for level, p, q, block in zip(LEVELS, first, last, blocks, strict=True):
             name = f"{task.name}_encoder_{level}"
             inputs = [p, q] if x is None else [p, q, x]
-            x = p if x is None else _concatenate([p, x], dtype, f"{name}_features")
-            x = _attend(x, q, dtype, name)
+            x = _attend(p if x is None else [p, x], q, dtype, name)
             x = MaxPooling2D(dtype=dtype, name=f"{name}_pool")(block(x))
             pieces[task.name].append((inputs, x))
         outputs[task.name] = x
@@ -72,8 +71,7 @@ def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
             inputs = [unpooled[level - 1], decoded[level - 1], x]
             x = BilinearUpSampling2D(dtype=dtype, name=f"{name}_upsample")(x)
             x = blocks[level - 1](x)
-            x = _concatenate([unpooled[level - 1], x], dtype, f"{name}_features")
-            x = _attend(x, decoded[level - 1], dtype, name)
+            x = _attend([unpooled[level - 1], x], decoded[level - 1], dtype, name)
             pieces[task.name].append((inputs, x))
         outputs[task.name] = x
     return outputs, _in_order(pieces)
@@ -88,7 +86,3 @@ def _in_order(pieces):
 def _attend(x, feature, dtype, name):
     mask = AttentionMask(feature.shape[-1], dtype=dtype, name=f"{name}_mask")(x)
     return keras.layers.Multiply(dtype=dtype, name=f"{name}_attended")([mask, feature])
-
-
-def _concatenate(inputs, dtype, name):
-    return keras.layers.Concatenate(dtype=dtype, name=name)(inputs)

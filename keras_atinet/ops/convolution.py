@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -11,27 +12,36 @@ def conv(inputs, kernel, bias):
     kernels are products of matrices.
 
     Args:
-        inputs: float tensor `(batch, height, width, in)`.
+        inputs: float tensor `(batch, height, width, in)`, or a list of tensors whose channels
+            count as if side by side.
         kernel: float tensor `(kernel height, kernel width, in, out)`, sides odd.
         bias: float tensor `(out,)`.
 
     Returns:
         `(batch, height, width, out)`, dtype of `inputs`.
     """
-    return _conv(inputs, ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias))
+    kernel, bias = ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias)
+    if not isinstance(inputs, (list, tuple)):
+        return _conv(inputs, kernel, bias)
+    # A sum of convolutions keeps no copy of the inputs for the way back.
+    ends = np.cumsum([x.shape[-1] for x in inputs])
+    (x, part), *others = zip(inputs, ops.split(kernel, ends[:-1].tolist(), axis=2), strict=True)
+    return sum((_conv(x, part) for x, part in others), start=_conv(x, part, bias))
 
 
-def _in_tensorflow(inputs, kernel, bias):
-    return ops.conv(inputs, kernel, padding="same", data_format="channels_last") + bias
+def _in_tensorflow(inputs, kernel, bias=None):
+    outputs = ops.conv(inputs, kernel, padding="same", data_format="channels_last")
+    return outputs if bias is None else outputs + bias
 
 
-def _in_jax(inputs, kernel, bias):
+def _in_jax(inputs, kernel, bias=None):
     from keras_atinet.ops.jax import conv
 
-    return conv(inputs, kernel) + bias
+    outputs = conv(inputs, kernel)
+    return outputs if bias is None else outputs + bias
 
 
-def _in_torch(inputs, kernel, bias):
+def _in_torch(inputs, kernel, bias=None):
     import torch
 
     # Channels last in memory and first in shape, as PyTorch's kernels like it best.

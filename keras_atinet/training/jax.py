@@ -9,6 +9,7 @@ class TrainStep:
 
     def prepare_variables(self):
         """Is called by `compile`."""
+        self.optimizer.build(self.trainable_variables)
 
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_values, metrics = state

@@ -45,3 +45,13 @@ def test_value_and_gradients(size, height, apply, gradient):
         changed = [*arguments[:k], value + change, *arguments[k + 1 :]]
         brought = ((reference(*changed) - reference(*arguments)) * weight).sum()
         np.testing.assert_allclose((gradient(score, value) * change).sum(), brought, rtol=1e-3)
+
+
+def test_inputs_side_by_side(apply):
+    random = np.random.default_rng(0)
+    x, y = (random.normal(size=(2, 4, 6, n)).astype("float32") for n in (3, 2))
+    kernel = random.normal(size=(1, 1, 5, 4)).astype("float32")
+    bias = random.normal(size=4).astype("float32")
+    outputs = apply(lambda x, y: conv([x, y], kernel, bias), x, y)
+    expected = reference(np.concatenate([x, y], axis=-1), kernel, bias)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
