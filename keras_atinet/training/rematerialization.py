@@ -36,24 +36,38 @@ class Rematerialization:
     def __call__(self, inputs, training):
         start = inputs if self._start is None else self._start(inputs, training=training)
         values = dict(zip(map(id, self._start_tensors), start, strict=True))
+        token = keras.ops.zeros(())
         for tensors, output, model in self._pieces:
-            values[id(output)] = _rematerialized(model, [values[id(x)] for x in tensors], training)
+            inputs = [values[id(tensor)] for tensor in tensors]
+            token, values[id(output)] = _rematerialized(token, model, inputs, training)
         return self._rest([values[id(tensor)] for tensor in self._ends], training=training)
 
 
-def _rematerialized(model, inputs, training):
-    """`model(inputs)`, computed again where gradients need what is within it."""
+def _rematerialized(token, model, inputs, training):
+    """A token and `model(inputs)`, computed again where gradients need what is within it.
+
+    The way back passes the tokens one after the other, and so one piece after the other.
+    """
     variables, moving = model.variables, model.non_trainable_variables
 
     # A function of tensors alone, as all backends need it: variables go in and come out.
-    @keras.remat
-    def call(inputs, values):
+    def call(*tensors):
+        inputs, values = tensors[: len(model.inputs)], tensors[len(model.inputs) :]
         with keras.StatelessScope(list(zip(variables, values, strict=True))) as scope:
-            output = model(inputs, training=training)
-        return output, [scope.get_current_value(variable) for variable in moving]
+            output = model(list(inputs), training=training)
+        return [output, *(scope.get_current_value(variable) for variable in moving)]
 
     values = [keras.ops.convert_to_tensor(variable.value) for variable in variables]
-    output, updates = call(inputs, values)
+    token, output, *updates = _remat(call, token, *inputs, *values)
     for variable, value in zip(moving, updates, strict=True):
         variable.assign(value)
-    return output
+    return token, output
+
+
+def _remat(function, token, *tensors):
+    if keras.backend.backend() == "tensorflow":
+        from keras_atinet.training.tensorflow import remat
+
+        return remat(function, token, *tensors)
+    # The others keep an order by themselves.
+    return [token, *keras.remat(function)(*tensors)]
