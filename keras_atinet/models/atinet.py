@@ -32,8 +32,8 @@ class ATINet(MultiTaskModel):
         dtype: optional dtype policy, e.g. `"mixed_bfloat16"`. Defaults to the global policy.
         name: str. Defaults to `"atinet"`.
         remat: optional `"attention"`: training keeps no activations within the attention modules
-            and computes them again on the way back. A third of the memory less, or more, for a
-            fifth more time; the same numbers and weights. Defaults to `None`.
+            and computes them again on the way back. Up to 40 % less memory, the same numbers and
+            weights. Defaults to `None`.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
