@@ -57,7 +57,10 @@ def _rematerialized(token, model, inputs, training):
             output = model(list(inputs), training=training)
         return [output, *(scope.get_current_value(variable) for variable in moving)]
 
-    values = [keras.ops.convert_to_tensor(variable.value) for variable in variables]
+    # Copies of what changes before the way back comes here.
+    changing = set(map(id, moving))
+    values = [keras.ops.copy(v.value) if id(v) in changing else v.value for v in variables]
+    values = [keras.ops.convert_to_tensor(value) for value in values]
     token, output, *updates = _remat(call, token, *inputs, *values)
     for variable, value in zip(moving, updates, strict=True):
         variable.assign(value)
