@@ -8,8 +8,10 @@ class TrainStep:
     num_replicas = 1
 
     def prepare_variables(self):
-        """Is called by `compile`."""
-        self.optimizer.build(self.trainable_variables)
+        """Is called by `compile`; the optimizer waits for the first step.
+
+        Its state must be that of the variables which are trainable then.
+        """
 
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_values, metrics = state
