@@ -1,6 +1,13 @@
 import keras
 
+from keras_atinet.layers.checks import check_fixed
 from keras_atinet.ops import conv
+
+_DEFAULTS = {
+    "padding": "same",
+    "kernel_initializer": "glorot_normal",
+    "data_format": "channels_last",
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -16,14 +23,20 @@ class Conv2D(keras.layers.Conv2D):
 
     Returns:
         `(batch, height, width, filters)`, compute dtype.
+
+    Raises:
+        ValueError: if an argument of `keras.layers.Conv2D` asks for something else.
     """
 
-    def __init__(
-        self, filters, kernel_size, padding="same", kernel_initializer="glorot_normal", **kwargs
-    ):
-        super().__init__(
-            filters, kernel_size, padding=padding, kernel_initializer=kernel_initializer, **kwargs
-        )
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(filters, kernel_size, **{**_DEFAULTS, **kwargs})
+        check_fixed(self, padding="same", strides=(1, 1), dilation_rate=(1, 1), groups=1)
+        check_fixed(self, use_bias=True, data_format="channels_last")
+        if not all(size % 2 for size in self.kernel_size):
+            raise ValueError(
+                "`kernel_size` of `Conv2D` must be odd. "
+                f"Received: kernel_size={self.kernel_size}. Use e.g. 3."
+            )
 
     def build(self, input_shape):
         super().build(_joined(input_shape))

@@ -1,7 +1,7 @@
 import keras
 
+from keras_atinet.layers.checks import check_task
 from keras_atinet.layers.convolution import Conv2D
-from keras_atinet.tasks import Task
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -24,11 +24,7 @@ class PredictionHead(keras.layers.Layer):
 
     def __init__(self, task, filters, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(task, Task):
-            raise ValueError(
-                "`task` of `PredictionHead` must be a `keras_atinet.Task`. "
-                f"Received: task={task!r}. Pass e.g. `keras_atinet.DepthEstimation()`."
-            )
+        check_task(task, self)
         self.task = task
         self.filters = filters
         self.conv = Conv2D(filters, 3, dtype=self.dtype_policy, name="conv")

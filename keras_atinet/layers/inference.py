@@ -2,10 +2,10 @@
 
 import keras
 
+from keras_atinet.layers.checks import check_task
 from keras_atinet.layers.convolution import Conv2D
 from keras_atinet.ops import inference, max_pool
 from keras_atinet.ops.convolution import lay_out_kernel
-from keras_atinet.tasks import Task
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -110,11 +110,7 @@ class TaskActivation(keras.layers.Layer):
 
     def __init__(self, task, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(task, Task):
-            raise ValueError(
-                "`task` of `TaskActivation` must be a `keras_atinet.Task`. "
-                f"Received: task={task!r}. Pass e.g. `keras_atinet.DepthEstimation()`."
-            )
+        check_task(task, self)
         self.task = task
 
     def call(self, inputs):

@@ -1,5 +1,6 @@
 import keras
 
+from keras_atinet.layers.checks import check_fixed
 from keras_atinet.ops import max_pool, max_pool_with_argmax, max_unpool
 
 
@@ -12,7 +13,15 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
 
     Returns:
         `(batch, height / 2, width / 2, channels)`, dtype of `inputs`.
+
+    Raises:
+        ValueError: if an argument of `keras.layers.MaxPooling2D` asks for something else.
     """
+
+    def __init__(self, pool_size=2, data_format="channels_last", **kwargs):
+        super().__init__(pool_size, data_format=data_format, **kwargs)
+        check_fixed(self, pool_size=(2, 2), strides=(2, 2), padding="valid")
+        check_fixed(self, data_format="channels_last")
 
     def call(self, inputs):
         return max_pool(inputs)

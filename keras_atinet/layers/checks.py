@@ -1,0 +1,24 @@
+"""Checks of what layers are made with."""
+
+from keras_atinet.tasks import Task
+
+
+def check_task(task, layer):
+    """Raises a ValueError if the task of a layer is none."""
+    if not isinstance(task, Task):
+        raise ValueError(
+            f"`task` of `{type(layer).__name__}` must be a `keras_atinet.Task`. "
+            f"Received: task={task!r}. Pass e.g. `keras_atinet.DepthEstimation()`."
+        )
+
+
+def check_fixed(layer, **settings):
+    """Raises a ValueError if a layer is set otherwise than its subclass here can compute."""
+    for name, value in settings.items():
+        received = getattr(layer, name)
+        if received != value:
+            kind = type(layer).__name__
+            raise ValueError(
+                f"`{kind}` of keras_atinet works with {name}={value!r} only. "
+                f"Received: {name}={received!r}. Use `keras.layers.{kind}`."
+            )
