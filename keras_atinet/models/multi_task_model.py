@@ -109,22 +109,7 @@ class MultiTaskModel(TrainStep, keras.Model):
                 name, or `loss` or `metrics` name no task of this model.
             FloatingPointError: by `fit`, see `on_nonfinite`.
         """
-        names = [task.name for task in self.tasks]
-        # One task is plain training, whatever the balancer would make of it.
-        used = get_balancer(balancer) if len(names) > 1 else Equal()
-        if used.built and tuple(used.get_build_config()["input_shape"]) != (len(names),):
-            raise ValueError(
-                "`balancer` belongs to a network of another number of tasks. "
-                f"Received: {used.name}, for a network of {len(names)}. "
-                "Make a new one for each network."
-            )
-        over = used.over if used.needs_gradients else None
-        if over == "bottleneck" and self.features is None:
-            raise ValueError(
-                "A balancer with `over='bottleneck'` needs a network that names its shared "
-                f"`features`. Received: {type(self).__name__}, which does not. "
-                "Use over='shared_weights'."
-            )
+        used, over = self._usable_balancer(balancer)
         if on_nonfinite not in ON_NONFINITE:
             raise ValueError(
                 f"`on_nonfinite` of `compile` must be one of {ON_NONFINITE}. "
@@ -146,12 +131,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         task_metrics = metrics
         if metrics is None:
             task_metrics = {task.name: task.metrics() for task in self.tasks}
-        for argument, value in (("loss", loss or {}), ("metrics", task_metrics)):
-            if not set(value) <= set(names):
-                raise ValueError(
-                    f"`{argument}` of `compile` must be keyed by the tasks of this model, {names}. "
-                    f"Received keys: {sorted(value)}."
-                )
+        self._check_names(loss=loss or {}, metrics=task_metrics)
         own = {name: as_loss(value) for name, value in (loss or {}).items()}
         self._task_losses = {task.name: own.get(task.name) or task.loss() for task in self.tasks}
 
@@ -160,7 +140,7 @@ class MultiTaskModel(TrainStep, keras.Model):
             self._tracker.untrack(self.balancer)  # or its variables would stay with the model
         self.balancer = used
         if not used.built:
-            used.build((len(names),))
+            used.build((len(self.tasks),))
         self.paths = Paths(self, over)
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
         self.prepare_variables()
@@ -174,6 +154,35 @@ class MultiTaskModel(TrainStep, keras.Model):
         }
         # A function, because Keras tracks the metrics in an attribute as the model's own.
         self._compile_arguments = lambda: arguments
+
+    def _usable_balancer(self, balancer):
+        """A balancer for this network, and where it takes gradients, None if it takes none."""
+        count = len(self.tasks)
+        # One task is plain training, whatever the balancer would make of it.
+        used = get_balancer(balancer) if count > 1 else Equal()
+        if used.built and tuple(used.get_build_config()["input_shape"]) != (count,):
+            raise ValueError(
+                "`balancer` belongs to a network of another number of tasks. "
+                f"Received: {used.name}, for a network of {count}. "
+                "Make a new one for each network."
+            )
+        over = used.over if used.needs_gradients else None
+        if over == "bottleneck" and self.features is None:
+            raise ValueError(
+                "A balancer with `over='bottleneck'` needs a network that names its shared "
+                f"`features`. Received: {type(self).__name__}, which does not. "
+                "Use over='shared_weights'."
+            )
+        return used, over
+
+    def _check_names(self, **arguments):
+        names = [task.name for task in self.tasks]
+        for argument, value in arguments.items():
+            if not set(value) <= set(names):
+                raise ValueError(
+                    f"`{argument}` of `compile` must be keyed by the tasks of this model, {names}. "
+                    f"Received keys: {sorted(value)}."
+                )
 
     def fit(
         self,
