@@ -120,7 +120,8 @@ def _add_train(subparsers):
     text = "parts to learn from and to hold out; else the first two, as train and val"
     add("--splits", text, nargs=2, metavar=("TRAIN", "TEST"))
     add("--model", "the network", choices=list(runs.MODELS))
-    add("--tasks", "what to predict, e.g. depth normal", nargs="+", metavar="TASK")
+    text = "what to predict, e.g. depth normal; none named: all, or the first for single"
+    add("--tasks", text, nargs="+", metavar="TASK")
     add("--image-size", "pixels, divisible by 32", nargs=2, type=_count, metavar=("H", "W"))
     add("--filters", "width of each of the five levels", nargs=5, type=_count, metavar="N")
     add("--epochs", "passes over the training images", type=_count, metavar="N")
@@ -131,6 +132,7 @@ def _add_train(subparsers):
     add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
     add("--dtype", "precision", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
     add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
     add("--num-samples", "rooms to learn from, plus a quarter held out", type=_count, metavar="N")
     parser.add_argument(
@@ -383,7 +385,7 @@ def _shown(value):
         return " ".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "all; the first for single" if value is None else str(value)
+    return "none" if value is None else str(value)
 
 
 def _count(text):

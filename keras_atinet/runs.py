@@ -46,6 +46,7 @@ DEFAULT = {
     "augment": True,
     "deep_split": False,
     "dtype": "float32",
+    "remat": None,
     "seed": 0,
     "num_samples": 400,
     "hold_out": 0.0,
@@ -345,6 +346,13 @@ def get_model(settings, tasks):
     """The compiled model."""
     kind = MODELS[settings["model"]]
     options = {"deep": settings["deep_split"]} if kind is models.Split else {}
+    if settings["remat"]:
+        if kind not in (models.ATINet, models.MTAN):
+            raise ValueError(
+                "The setting `remat` is for the models atinet and mtan, which have attention. "
+                f"Received: remat='{settings['remat']}' for '{settings['model']}'."
+            )
+        options["remat"] = settings["remat"]
     model = kind(
         tasks=tasks,
         input_shape=(*settings["image_size"], 3),

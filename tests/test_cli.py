@@ -282,6 +282,7 @@ def test_run_folders_are_numbered(tmp_path, monkeypatch):
         ("train --model single --tasks depth normal --out {tmp}/new", "`SingleTask` learns one"),
         ("train --image-size 33 32 --out {tmp}/new", "divisible by 32"),
         ("train --switch-at 2 --out {tmp}/new --image-size 32 32 --filters 4 4 4 4 4", "`at`"),
+        ("train --model split --remat attention --out {tmp}/new", "atinet and mtan"),
         ("evaluate --model {tmp}", "at least one epoch"),
         ("evaluate --model {tmp}/file.txt", "complete .keras file"),
         ("evaluate --model {tmp}/broken.keras", "complete .keras file"),
