@@ -28,8 +28,7 @@ import keras
 import numpy as np
 
 import keras_atinet
-from keras_atinet.data import Batches, Folder, Rooms, pipeline, prepare
-from keras_atinet.runs import Subset
+from keras_atinet.data import Batches, Folder, Rooms, Subset, pipeline, prepare
 
 SIZE = (288, 384)
 BATCH = 8

@@ -1,4 +1,7 @@
-"""The machine that the benchmarks run on: its processor, cores and memory."""
+"""The machine that the benchmarks run on: its processor, cores and memory.
+
+Without Keras, which the process that hands out the turns must not start.
+"""
 
 import os
 import platform

@@ -16,6 +16,7 @@ import time
 import keras
 
 from keras_atinet import commands, evaluation, runs
+from keras_atinet.data import Subset
 from keras_atinet.data.opening import splits
 from keras_atinet.exporting import (
     FORMATS,
@@ -48,7 +49,7 @@ def main():
     settings["tasks"] = [task.name for task in model.tasks]
     size = model.input_shape[1:3]
     training, held_out = (
-        runs.Subset(runs.get_source(settings, split), count)
+        Subset(runs.get_source(settings, split), count)
         for split, count in (
             (settings["splits"][0], arguments.calibration_images),
             (arguments.split or settings["splits"][1], arguments.images),

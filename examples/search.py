@@ -11,8 +11,7 @@ import keras
 import keras_tuner
 
 import keras_atinet
-from keras_atinet.data import Rooms
-from keras_atinet.runs import hold_out
+from keras_atinet.data import Rooms, hold_out
 from keras_atinet.tuning import MultiTaskHyperModel
 
 SIZE = (32, 64)

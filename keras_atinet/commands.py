@@ -10,8 +10,8 @@ import zipfile
 import keras
 import numpy as np
 
-from keras_atinet import evaluation, models, runs, visualization
-from keras_atinet.data import resize
+from keras_atinet import environment, evaluation, models, runs, visualization
+from keras_atinet.data import Subset, resize
 from keras_atinet.data.opening import splits
 from keras_atinet.data.pictures import pillow
 
@@ -126,9 +126,9 @@ def predict(arguments, argv):
 
 def info(arguments, argv):
     """Prints what is installed, and the facts of a model."""
-    for name, value in runs.versions().items():
+    for name, value in environment.versions().items():
         print(f"{name:14}{value}")
-    print(f"{'devices':14}{', '.join(runs.devices())}")
+    print(f"{'devices':14}{', '.join(environment.devices())}")
     print(f"{'installed':14}{', '.join(_installed())}")
     print()
     if arguments.model is None:
@@ -260,13 +260,13 @@ def constant_baseline(tasks, source, batches, sizes):
         batches: dataset to judge them by.
         sizes: `(height, width)` and the batch size, for `source`.
     """
-    subset = runs.Subset(source, _BASELINE_SAMPLES)
+    subset = Subset(source, _BASELINE_SAMPLES)
     constants = evaluation.best_constants(tasks, runs.get_batches(subset, tasks, *sizes))
     return evaluation.evaluate_constants(tasks, constants, batches)
 
 
 def _draw(run, model, settings):
-    source = runs.Subset(runs.get_source(settings, settings["splits"][1]), _PICTURE_SAMPLES)
+    source = Subset(runs.get_source(settings, settings["splits"][1]), _PICTURE_SAMPLES)
     batches = runs.get_batches(source, model.tasks, settings["image_size"], len(source))
     images, targets = next(batches.as_numpy_iterator())
     predictions = model.predict(images, verbose=0)

@@ -7,6 +7,7 @@ import tempfile
 import numpy as np
 
 from keras_atinet import commands, exporting, runs
+from keras_atinet.data import Subset
 from keras_atinet.data.opening import splits
 
 
@@ -60,7 +61,7 @@ def _calibration_source(arguments, run):
             f"`--int8` needs a batch of images. Received: {len(source)} images, "
             f"--batch-size {arguments.batch_size}. Take a smaller one."
         )
-    return runs.Subset(source, max(arguments.calibration_images, arguments.batch_size or 1))
+    return Subset(source, max(arguments.calibration_images, arguments.batch_size or 1))
 
 
 def _default_path(file, form, int8):

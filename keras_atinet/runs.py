@@ -2,21 +2,19 @@
 
 import json
 import math
-import os
 import pathlib
-import platform
 import signal
 import threading
 import zipfile
 
 import keras
-import numpy as np
 
 from keras_atinet import models
 from keras_atinet.balancing import DynamicWeightAverage
-from keras_atinet.data import Batches, Rooms, Source, pipeline, random_mirror
+from keras_atinet.data import Batches, Rooms, hold_out, pipeline, random_mirror
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
 from keras_atinet.data.opening import open_source
+from keras_atinet.environment import machine, versions
 from keras_atinet.recording import (
     Backup,
     History,
@@ -27,7 +25,6 @@ from keras_atinet.recording import (
 )
 from keras_atinet.tasks import TASKS
 from keras_atinet.training import PhaseSwitch
-from keras_atinet.version import __version__
 
 ROOMS = "rooms"
 DEFAULT = {
@@ -73,7 +70,6 @@ MODELS = {
 _TEST_SHARE = 0.25  # held-out rooms for each training room
 _CACHE_BYTES = 2**31
 _PIXEL_BYTES = 14  # of a cached sample: image, classes, depth, normals
-_HELD_OUT_PLACES = 10
 
 
 class Run:
@@ -173,114 +169,6 @@ class Interruption(keras.callbacks.Callback):
     def on_test_batch_end(self, batch, logs=None):
         if self._requested:
             raise KeyboardInterrupt
-
-
-class Part(Source):
-    """Some samples of a source.
-
-    Args:
-        source: a `Source`.
-        indices: sequence of int.
-    """
-
-    def __init__(self, source, indices):
-        self.source, self.indices = source, [int(index) for index in indices]
-        self.split, self.image_size, self.tasks = source.split, source.image_size, source.tasks
-
-    def __len__(self):
-        return len(self.indices)
-
-    def __getitem__(self, index):
-        return self.source[self.indices[self._position(index)]]
-
-    def where(self, index):
-        return self.source.where(self.indices[index])
-
-
-class Subset(Part):
-    """At most `size` samples of a source, evenly spaced."""
-
-    def __init__(self, source, size):
-        count = min(size, len(source))
-        super().__init__(source, np.linspace(0, len(source) - 1, count).round().astype(int))
-
-
-def hold_out(source, share):
-    """Two parts of a source: to learn from, and to hold out.
-
-    Held out are samples at ten places of the source, at each some that follow one another:
-    neighbours often show the same scene, which should not be on both sides. Always the same.
-
-    Args:
-        source: a `Source` of at least two samples.
-        share: float in (0, 1), the share to hold out, at least one sample.
-
-    Returns:
-        Two `Part`.
-
-    Raises:
-        ValueError: if `share` is not in (0, 1), or there are fewer than two samples.
-    """
-    if not 0 < share < 1 or len(source) < 2:
-        raise ValueError(
-            "A part is held out of at least two samples, a share in (0, 1). "
-            f"Received: {len(source)} samples, share={share}."
-        )
-    count = min(max(1, round(share * len(source))), len(source) - 1)
-    places = np.array_split(np.arange(len(source)), min(count, _HELD_OUT_PLACES))
-    counts = [len(part) for part in np.array_split(np.arange(count), len(places))]
-    held_out = {int(i) for place, n in zip(places, counts, strict=True) for i in place[-n:]}
-    kept = [index for index in range(len(source)) if index not in held_out]
-    return Part(source, kept), Part(source, sorted(held_out))
-
-
-def versions():
-    """Versions of the package, Keras, the backend and Python."""
-    return {
-        "keras_atinet": __version__,
-        "keras": keras.version(),
-        "backend": keras.backend.backend(),
-        "python": platform.python_version(),
-    }
-
-
-def machine():
-    """What computes: the processor, its cores in use, and the devices of the backend."""
-    return {"processor": _processor(), "cores": _cores(), "devices": ", ".join(devices())}
-
-
-def devices():
-    """Names of the devices of the backend."""
-    if keras.backend.backend() == "torch":
-        # `keras.distribution` does not know PyTorch yet.
-        import torch
-
-        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] or ["cpu"]
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return [device.device_kind for device in jax.devices()]
-    import tensorflow as tf
-
-    found = [
-        tf.config.experimental.get_device_details(d) for d in tf.config.list_physical_devices("GPU")
-    ]
-    return [details.get("device_name", "GPU") for details in found] or ["cpu"]
-
-
-def _processor():
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _cores():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def get_source(settings, split):

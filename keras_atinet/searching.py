@@ -26,7 +26,7 @@ def get_sources(settings):
         )
     settings = {**settings, "splits": splits}
     sources = [runs.get_source(settings, split) for split in splits]
-    return tuple(sources) if len(sources) == 2 else runs.hold_out(sources[0], _HELD_OUT)
+    return tuple(sources) if len(sources) == 2 else data.hold_out(sources[0], _HELD_OUT)
 
 
 def get_tuner(settings, train, validation, out):

@@ -6,7 +6,7 @@ import sys
 
 import keras
 
-from keras_atinet import models, report, runs, study
+from keras_atinet import environment, models, report, runs, study
 from keras_atinet.commands import absolute, two_splits
 from keras_atinet.recording import write_text
 from keras_atinet.study.page import PROTOCOL_TITLES, study_page
@@ -111,8 +111,8 @@ def _facts(command, settings, count, busy):
             f"{settings['learning_rate']:g} halved halfway, {settings['dtype']}, no augmentation",
         ),
         ("finished runs", str(count)),
-        ("versions", ", ".join(f"{name} {text}" for name, text in runs.versions().items())),
-        ("machine", ", ".join(f"{name} {text}" for name, text in runs.machine().items())),
+        ("versions", ", ".join(f"{name} {text}" for name, text in environment.versions().items())),
+        ("machine", ", ".join(f"{name} {text}" for name, text in environment.machine().items())),
     ]
     return [*facts, ("trained elsewhere at this moment", ", ".join(busy))] if busy else facts
 

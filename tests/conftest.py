@@ -16,6 +16,19 @@ if keras.backend.backend() == "tensorflow":
 GOLDEN = Path(__file__).parent / "golden"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Of the memory maps that a process may have, each program that JAX compiles keeps some.
+
+    Without any left it crashes, which happens to all tests in one process.
+    """
+    yield
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def golden():
     """Expected values, with the arrays that they were computed from under "arrays"."""

@@ -29,6 +29,7 @@ ORDER = [
     "visualization",
     "evaluation",
     "recording",
+    "environment",
     "runs",
     "tuning",
     "report",

@@ -2,8 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import runs
-from keras_atinet.data import Rooms
+from keras_atinet.data import Rooms, hold_out
 from keras_atinet.recording import Backup, History, TrainingTime, read_rows, write_rows
 
 X, Y = np.ones((8, 3), "float32"), np.ones((8, 1), "float32")
@@ -60,7 +59,7 @@ def test_the_history_of_an_epoch_that_is_trained_again_is_replaced(tmp_path):
 
 @pytest.mark.parametrize(("count", "expected"), [(795, 80), (20, 2), (2, 1)])
 def test_neighbours_are_held_out_together(count, expected):
-    rest, held_out = runs.hold_out(Rooms(count), 0.1)
+    rest, held_out = hold_out(Rooms(count), 0.1)
     assert sorted([*rest.indices, *held_out.indices]) == list(range(count))
     assert len(held_out) == expected
     gaps = np.diff(held_out.indices)
@@ -70,6 +69,6 @@ def test_neighbours_are_held_out_together(count, expected):
 
 def test_there_must_be_something_to_learn_from():
     with pytest.raises(ValueError, match="at least two samples"):
-        runs.hold_out(Rooms(1), 0.1)
+        hold_out(Rooms(1), 0.1)
     with pytest.raises(ValueError, match="share=1"):
-        runs.hold_out(Rooms(4), 1)
+        hold_out(Rooms(4), 1)

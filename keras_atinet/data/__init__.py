@@ -11,6 +11,7 @@ from keras_atinet.data.normals import normals_from_depth
 from keras_atinet.data.nyuv2_mat import NYUv2Mat
 from keras_atinet.data.opening import open_source, splits
 from keras_atinet.data.parquet import Parquet
+from keras_atinet.data.parts import Part, Subset, hold_out
 from keras_atinet.data.pipeline import pipeline
 from keras_atinet.data.prepared import Prepared
 from keras_atinet.data.preparing import prepare
@@ -31,11 +32,14 @@ __all__ = [
     "MTANArrays",
     "NYUv2Mat",
     "Parquet",
+    "Part",
     "Prepared",
     "Rooms",
     "Source",
+    "Subset",
     "adjust_color",
     "fill_missing",
+    "hold_out",
     "mask_depth",
     "mask_labels",
     "mirror",

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_atinet import runs
+from keras_atinet.data import Part
 from keras_atinet.layers import AttentionMask
 from keras_atinet.report import page
 from keras_atinet.visualization import drawn_classes, prediction_cells
@@ -25,7 +26,7 @@ class Gallery:
     def read(self, index):
         """Image and targets of one sample, as a batch of one."""
         batches = runs.get_batches(
-            runs.Part(self.source, [index]), self.model.tasks, self.model.input_shape[1:3], 1
+            Part(self.source, [index]), self.model.tasks, self.model.input_shape[1:3], 1
         )
         return next(batches.as_numpy_iterator())
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_atinet import evaluation, runs
+from keras_atinet.data import Part, Subset
 from keras_atinet.report import page
 from keras_atinet.report.charts import confusion_chart
 from keras_atinet.report.curves import learning_curves, weight_curves
@@ -67,12 +68,12 @@ def run_section(run, num_pictures=6, num_samples=None):
     model = keras.saving.load_model(file)
     train_source, source = (runs.get_source(settings, split) for split in settings["splits"])
     if num_samples is not None:
-        source = runs.Subset(source, num_samples)
+        source = Subset(source, num_samples)
     sizes = settings["image_size"], settings["batch_size"]
     batches = runs.get_batches(source, model.tasks, *sizes)
     found = look(model, batches)
     tasks = [pooled(task) for task in model.tasks]
-    subset = runs.get_batches(runs.Subset(train_source, _CONSTANT_SAMPLES), tasks, *sizes)
+    subset = runs.get_batches(Subset(train_source, _CONSTANT_SAMPLES), tasks, *sizes)
     constants = evaluation.best_constants(tasks, subset)
     baseline = evaluation.evaluate_constants(tasks, constants, batches)
     parts = [
@@ -160,7 +161,7 @@ def _pictures(gallery, found, num_pictures, settings):
 
 
 def _note(source, found, index):
-    number = source.indices[index] if isinstance(source, runs.Part) else index
+    number = source.indices[index] if isinstance(source, Part) else index
     losses = [f"{name} {values[index]:.3f}" for name, values in found.losses.items()]
     return f"sample {number}; losses: {', '.join(losses)}".replace("nan", "no truth")
 
