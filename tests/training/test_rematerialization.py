@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 from keras_atinet import MTAN, ATINet
@@ -14,14 +15,14 @@ def test_a_step_changes_nothing_but_memory(over, make, batch, values):
             MTAN,
             tasks=tuple(targets),
             optimizer=keras.optimizers.SGD(1e-2),
-            balancer="equal" if over is None else PCGrad(over=over),
+            balancer="equal" if over is None else PCGrad(over=over, seed=0),
             remat=remat,
         )
         model.train_on_batch(images, targets)
         trained.append(values(model.variables))
     plain, rematerialized = trained
-    # In the mean: rounding decides ties of pooling.
-    assert all(abs(a - b).mean() < 1e-4 for a, b in zip(plain, rematerialized, strict=True))
+    for a, b in zip(plain, rematerialized, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_activations_are_not_kept(make, batch):
