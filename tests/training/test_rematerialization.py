@@ -6,7 +6,7 @@ from keras_atinet import MTAN, ATINet
 from keras_atinet.balancing import PCGrad
 
 
-@pytest.mark.parametrize("over", [None, "shared_weights", "bottleneck"])
+@pytest.mark.parametrize("over", [None, "shared_weights"])
 def test_a_step_changes_nothing_but_memory(over, make, batch, values):
     images, targets = batch
     trained = []
