@@ -1,11 +1,14 @@
 import keras
 from keras import ops
 
+_SHORTEST = 1e-12
+
 
 def unit_vector(inputs):
-    """Scales vectors to length 1; a zero vector stays zero, and its gradient is finite.
+    """Scales vectors to length 1; a zero vector stays zero and gets no gradient.
 
-    `outputs = inputs / max(|inputs|, 1e-12)`, the norm taken over the last axis.
+    `outputs = inputs / |inputs|` where `|inputs| > 1e-12`, else 0; the norm taken over the last
+    axis.
 
     Args:
         inputs: float tensor `(..., channels)`.
@@ -16,4 +19,8 @@ def unit_vector(inputs):
     # Half precision holds neither 1e-24 nor the square of 1000.
     values = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
     squared_length = ops.sum(ops.square(values), axis=-1, keepdims=True)
-    return ops.cast(values * ops.rsqrt(ops.maximum(squared_length, 1e-24)), inputs.dtype)
+    # A pixel with no feature at all has a zero vector, which has no direction to be turned from:
+    # a finite gradient of 1e12 would be the end of an optimizer's moments.
+    is_long = squared_length > _SHORTEST**2
+    inverse = ops.where(is_long, ops.rsqrt(ops.where(is_long, squared_length, 1.0)), 0.0)
+    return ops.cast(values * inverse, inputs.dtype)

@@ -19,7 +19,8 @@ def test_gradient(gradient):
     actual = gradient(lambda x: ops.sum(unit_vector(x) * tensor), vectors)
     unit = vectors[0] / 5
     np.testing.assert_allclose(actual[0], (direction - unit * (unit @ direction)) / 5, atol=1e-6)
-    assert np.isfinite(actual[1]).all()
+    # Anything else would be of the size of 1 / 0.
+    np.testing.assert_array_equal(actual[1], 0)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
