@@ -219,12 +219,13 @@ class MultiTaskModel(TrainStep, keras.Model):
             y_pred: dict of predictions.
 
         Returns:
-            Two float32 tensors `(K,)`.
+            A list of K float32 scalars, and a float32 tensor `(K,)`. In one tensor, the way back
+            from one loss would lead through the paths of all tasks.
         """
         losses = [self._task_losses[name](y[name], y_pred[name], weights[name]) for name in weights]
         images = [ops.sum(ops.any(weight > 0, axis=(1, 2))) for weight in weights.values()]
         # Keras divides losses by the number of replicas, which sum their gradients.
-        losses = ops.cast(ops.stack(losses), "float32") * self.num_replicas
+        losses = [ops.cast(loss, "float32") * self.num_replicas for loss in losses]
         return losses, ops.cast(ops.stack(images), "float32")
 
     def compute_objectives(self, losses, images, added):
@@ -232,12 +233,16 @@ class MultiTaskModel(TrainStep, keras.Model):
 
         The balancer's objective, or the K losses if it weighs gradients. The losses that layers
         add, a list of scalars, are part of the one, and one more beside the others.
+
+        Args:
+            losses, images: from `compute_task_losses`.
+            added: list of scalars.
         """
         present = ops.cast(images > 0, "float32")
         added = [sum(ops.sum(loss) for loss in added)] if added else []
         if self.balancer.needs_gradients:
-            return [*ops.unstack(losses), *added], present
-        return [sum(added, self.balancer(losses, present))], present
+            return [*losses, *added], present
+        return [sum(added, self.balancer(ops.stack(losses), present))], present
 
     def balance(self, gradients, losses, present):
         """One gradient from those of the objectives, and what there is to log of it.
@@ -272,7 +277,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         losses, images = self.compute_task_losses(y, y_pred, weights)
         self._track_losses(losses, images)
         added = sum(ops.sum(loss) for loss in self.losses)
-        return (ops.sum(losses) + added) / self.num_replicas
+        return (sum(losses) + added) / self.num_replicas
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         y, weights = self.valid_targets(y, y_pred, sample_weight)
@@ -292,7 +297,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         Args:
             y, weights: dicts by task, from `valid_targets`.
             y_pred: dict of predictions.
-            losses, images: float32 tensors `(K,)`, from `compute_task_losses`.
+            losses, images: float32 tensors `(K,)`.
             objective: float32 scalar, logged as `loss`.
 
         Returns:

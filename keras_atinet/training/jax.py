@@ -36,6 +36,7 @@ class TrainStep:
                 losses, images = self.compute_task_losses(targets, y_pred, weights)
                 added = paths.added_losses(features)
                 objectives, present = self.compute_objectives(losses, images, added)
+                losses = keras.ops.stack(losses)
                 scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
             step = (targets, y_pred, weights, losses, images, sum(objectives))
             return scaled, (step, present, self._state(inside)[0])

@@ -30,6 +30,7 @@ class TrainStep:
             losses, images = self.compute_task_losses(y, y_pred, weights)
             added = paths.added_losses(features)
             objectives, present = self.compute_objectives(losses, images, added)
+            losses = keras.ops.stack(losses)
             scaled = [
                 self.optimizer.scale_loss(objective / self.num_replicas) for objective in objectives
             ]

@@ -31,6 +31,7 @@ class TrainStep:
         losses, images = self.compute_task_losses(y, y_pred, weights)
         added = paths.added_losses(leaves)
         objectives, present = self.compute_objectives(losses, images, added)
+        losses = keras.ops.stack(losses)
         scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
 
         sources = [*leaves, *(variable.value for variable in branch_variables)]
