@@ -137,8 +137,8 @@ def write_rows(path, rows):
 
 
 def write_text(path, text):
-    """Writes a file that others see complete or not at all."""
-    unfinished = path.with_name(f"{path.name}.part")
+    """Writes a file that others see complete or not at all; processes may write the same one."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     unfinished.write_text(text, encoding="utf-8")
     replace(unfinished, path)
 

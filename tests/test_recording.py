@@ -1,9 +1,11 @@
+import os
+
 import keras
 import numpy as np
 import pytest
 
 from keras_atinet.data import Rooms, hold_out
-from keras_atinet.recording import Backup, History, TrainingTime, read_rows, write_rows
+from keras_atinet.recording import Backup, History, TrainingTime, read_rows, write_rows, write_text
 
 X, Y = np.ones((8, 3), "float32"), np.ones((8, 1), "float32")
 
@@ -72,3 +74,22 @@ def test_there_must_be_something_to_learn_from():
         hold_out(Rooms(1), 0.1)
     with pytest.raises(ValueError, match="share=1"):
         hold_out(Rooms(4), 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_two_processes_write_the_same_file(tmp_path):
+    path, texts = tmp_path / "table.md", ("short", 10_000 * "long")
+    process = os.fork()
+    for _ in range(50):
+        try:
+            write_text(path, texts[process == 0])
+            complete = path.read_text() in texts
+        except OSError:
+            complete = False
+        if process == 0 and not complete:
+            os._exit(1)
+        assert complete
+    if process == 0:
+        os._exit(0)
+    assert os.waitpid(process, 0)[1] == 0
+    assert list(tmp_path.iterdir()) == [path]
