@@ -220,3 +220,22 @@ def test_the_same_steps_on_every_backend(tmp_path):
 
 if __name__ == "__main__":
     np.savez(Path(sys.argv[1]) / f"{BACKEND}.npz", **steps_of_saved_models(sys.argv[1]))
+
+
+def test_the_way_back_from_a_loss_leads_through_no_other_task(gradient):
+    model = smooth("pcgrad")
+    shapes = {task.name: model.output[task.name].shape[1:] for task in model.tasks}
+    y_pred = {name: np.ones((2, *shape), "float32") for name, shape in shapes.items()}
+    y = {name: np.ones((2, *shape), "float32") for name, shape in shapes.items()}
+    y["segmentation"] = np.ones((2, 8, 8), "int32")
+    y["depth"] *= 2
+    weights = {name: np.ones((2, 8, 8), "float32") for name in y}
+    # A gradient that comes by here turns NaN, be it zero.
+    weights["depth"] *= np.nan
+    y, y_pred, weights = keras.tree.map_structure(keras.ops.convert_to_tensor, (y, y_pred, weights))
+
+    def segmentation_loss(depth):
+        losses, _ = model.compute_task_losses(y, {**y_pred, "depth": depth}, weights)
+        return losses[0] + 0.0 * keras.ops.sum(depth)
+
+    np.testing.assert_array_equal(gradient(segmentation_loss, np.ones((2, 8, 8, 1), "float32")), 0)
