@@ -3,10 +3,11 @@
     KERAS_BACKEND=tensorflow python benchmarks/balancing.py
     KERAS_BACKEND=torch python benchmarks/balancing.py --memory pcgrad
 
-Times: all models are compiled first and then take a step in turn, round after round; a balancer's
-ratio is the median over the rounds of its time by that of `Equal` in the same round. Those that
-take gradients are measured with both of `over`. Memory: each model trains in a process of its own,
-whose peak (what the package and the data need included) is compared.
+Times: all models are compiled first and then take a step in turn, round after round, each time
+another one first; a balancer's ratio is the median over the rounds of its time by that of `Equal`
+in the same round. Those that take gradients are measured with both of `over`. Memory: each model
+trains in a process of its own, whose peak (what the package and the data need included) is
+compared.
 """
 
 import argparse
@@ -61,10 +62,10 @@ def step_times(arguments):
         titles.append(title)
         models.append(model)
     times = np.empty((arguments.rounds, len(models)))
-    for row in times:
-        for k, model in enumerate(models):
+    for number, row in enumerate(times):
+        for k in np.roll(np.arange(len(models)), -number):
             start = time.perf_counter()
-            model.train_on_batch(*batch)
+            models[k].train_on_batch(*batch)
             row[k] = time.perf_counter() - start
     return titles, times
 

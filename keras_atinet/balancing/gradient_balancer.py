@@ -20,7 +20,7 @@ class GradientBalancer(Balancer):
 
     Args:
         over: what the gradients are taken by. `"shared_weights"` is exact: one backward pass for
-            each task through the whole network. `"bottleneck"`, the idea of MGDA-UB: by the
+            each task through the shared network. `"bottleneck"`, the idea of MGDA-UB: by the
             features that the shared network hands to the tasks, and by the shared weights after
             them; their sum then goes back through the shared network once.
             Defaults to `"shared_weights"`.
