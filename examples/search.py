@@ -40,6 +40,6 @@ tuner = keras_tuner.BayesianOptimization(
     project_name="search-example",
 )
 train, validation = hold_out(Rooms(160, SIZE), share=0.2)
-tuner.search(train, validation_data=validation, epochs=6, verbose=0)
+tuner.search(train, validation_data=validation, epochs=6, verbose=2)
 for trial in tuner.oracle.get_best_trials(6):
     print(f"{trial.score:8.1f} %  {trial.hyperparameters.values}")

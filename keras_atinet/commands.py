@@ -44,6 +44,7 @@ def train(arguments, argv):
         settings = {**runs.DEFAULT, **run.read_config()["settings"]}
     else:
         settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
+        check_num_samples(explicit, settings["data"])
         settings["data"] = absolute(settings["data"])
         if "splits" not in explicit:
             settings["splits"] = two_splits(settings["data"])
@@ -65,6 +66,19 @@ def train(arguments, argv):
             return 130
     _report(run, settings)
     return 0
+
+
+def check_num_samples(explicit, data):
+    """Refuses a number of rooms for data that has none.
+
+    Raises:
+        ValueError: if `explicit`, the settings of the user, has one, and `data` is not rooms.
+    """
+    if "num_samples" in explicit and data != runs.ROOMS:
+        raise ValueError(
+            "`--num-samples` is the number of rooms to make up. "
+            f"Received: {explicit['num_samples']}, with --data {data}. Leave it out."
+        )
 
 
 def evaluate(arguments, argv):

@@ -323,6 +323,5 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
             epochs=settings["epochs"],
             verbose=verbose,
             callbacks=[*callbacks, interruption],
-            shuffle=False,  # the batches are shuffled already
         )
     run.backup.discard()

@@ -1,11 +1,12 @@
 """`keras-atinet search`: the options, and what the command does."""
 
+import argparse
 import json
 import pathlib
 
 from keras_atinet import runs, search_workers, searching
 from keras_atinet.balancing import BALANCERS
-from keras_atinet.commands import absolute
+from keras_atinet.commands import absolute, check_num_samples
 
 SUMMARY = (
     "Search for the hyperparameters that are best for all tasks together (delta-m). The same "
@@ -32,7 +33,10 @@ def add_options(parser):
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="(default: the data's)")
     _add(parser, "--image-size", int, "pixels, divisible by 32", ("H", "W"), default["image_size"])
     _add(parser, "--epochs", int, "passes over the training images", "N", default["epochs"])
-    _add(parser, "--num-samples", int, "rooms to learn from", "N", default["num_samples"])
+    text = f"rooms to learn from (default: {default['num_samples']})"
+    parser.add_argument(
+        "--num-samples", type=int, default=argparse.SUPPRESS, metavar="N", help=text
+    )
     _add(parser, "--seed", int, "of weights, order and choices", "N", default["seed"])
     _add(parser, "--max-trials", int, "settings to try", "N", 20)
     text = "how settings are chosen (default: %(default)s)"
@@ -76,7 +80,9 @@ def _add(parser, option, kind, text, metavar, default=None, **kwargs):
 def search(arguments, argv):
     """Runs a search, or goes on with one; writes `results.csv` and `best.keras`."""
     out = pathlib.Path(arguments.out)
-    settings = {key: value for key, value in vars(arguments).items() if key not in _LEFT_OUT}
+    explicit = {key: value for key, value in vars(arguments).items() if key not in _LEFT_OUT}
+    check_num_samples(explicit, arguments.data)
+    settings = {"num_samples": runs.DEFAULT["num_samples"], **explicit}
     settings["data"] = absolute(settings["data"])
     settings["baseline"] = [absolute(file) for file in settings["baseline"] or []]
     _check_folder(out / "search.json", settings)

@@ -7,7 +7,7 @@ import sys
 import keras
 
 from keras_atinet import environment, models, report, runs, study
-from keras_atinet.commands import absolute, two_splits
+from keras_atinet.commands import absolute, check_num_samples, two_splits
 from keras_atinet.recording import write_text
 from keras_atinet.study.page import PROTOCOL_TITLES, study_page
 from keras_atinet.study.plan import SCALES, check_settings, plan, scored_epochs
@@ -23,7 +23,9 @@ def reproduce(arguments, argv):
     out = pathlib.Path(arguments.out)
     hold_out, protocols = study.PROTOCOLS[arguments.protocol]
     settings = {**SCALES[arguments.scale], "hold_out": hold_out, "averaging": "batch"}
-    settings |= {key: value for key, value in vars(arguments).items() if key in OVERRIDES}
+    explicit = {key: value for key, value in vars(arguments).items() if key in OVERRIDES}
+    check_num_samples(explicit, arguments.data)
+    settings |= explicit
     settings["data"] = absolute(arguments.data)
     settings["splits"] = arguments.splits or two_splits(settings["data"])
     source = runs.get_source(settings, settings["splits"][0])

@@ -134,7 +134,6 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
             epochs=epochs,
             # In front, because the tuner keeps the epoch with the best `val_delta_m`.
             callbacks=[*own, *callbacks],
-            shuffle=False,  # the batches are shuffled already
             **kwargs,
         )
 

@@ -204,6 +204,9 @@ class MultiTaskModel(TrainStep, keras.Model):
                 on_train_begin=lambda logs: setattr(x.epochs, "next", first)
             )
             callbacks = [restore, *callbacks]
+            if len(args) < 3:
+                # In its own order already; by default Keras would warn that it cannot shuffle it.
+                kwargs.setdefault("shuffle", False)
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def _complete_callbacks(self, callbacks):

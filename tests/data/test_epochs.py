@@ -100,7 +100,7 @@ def test_a_resumed_fit_gets_what_an_undisturbed_one_does(make):
 
 @pytest.mark.parametrize("make", ADAPTERS)
 @pytest.mark.parametrize("length", [2, 4])
-def test_a_look_at_tiny_data_is_no_epoch(make, length):
+def test_a_look_at_tiny_data_is_no_epoch(make, length, recwarn):
     # Keras may take all of it for a look.
     inputs = keras.Input((2, 2, 3))
     outputs = {"depth": keras.layers.Conv2D(1, 1)(inputs)}
@@ -113,8 +113,10 @@ def test_a_look_at_tiny_data_is_no_epoch(make, length):
         return sample
 
     data = make(Shades(length), batch_size=BATCH, augment=see, first_epoch=3)
-    model.fit(data, epochs=2, verbose=0, shuffle=False)
+    model.fit(data, epochs=2, verbose=0)
     assert data.epochs.next == 5
+    # `fit` shuffles by default, which it could not do here.
+    assert not [warning for warning in recwarn if "shuffle" in str(warning.message)]
     for epoch in (3, 4):
         assert {np.random.default_rng((0, epoch, i)).random() for i in range(length)} <= {*seen}
     assert np.random.default_rng((0, 5, 0)).random() not in seen
