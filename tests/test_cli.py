@@ -15,9 +15,9 @@ pytest.importorskip("tensorflow")
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
 
+TINY = ["--image-size", 32, 32, "--filters", *[4] * 5, "--no-augment", "--verbose", 0]
 # One batch an epoch, so that the order of the samples does not matter.
-TINY = ["--image-size", 32, 32, "--filters", *[4] * 5, "--num-samples", 4, "--no-augment"]
-TINY += ["--verbose", 0]
+ROOMS = [*TINY, "--num-samples", 4]
 TASKS = ("segmentation", "depth", "normal")
 
 
@@ -56,7 +56,7 @@ def folder(tmp_path_factory):
 def run(tmp_path_factory):
     """A finished run."""
     path = tmp_path_factory.mktemp("runs") / "finished"
-    assert run_cli("train", "--model", "split", "--epochs", 4, "--out", path, *TINY) == 0
+    assert run_cli("train", "--model", "split", "--epochs", 4, "--out", path, *ROOMS) == 0
     return path
 
 
@@ -112,7 +112,7 @@ def test_an_interrupted_run_resumes_as_if_it_had_not_been(run, tmp_path, monkeyp
     get_callbacks = runs.get_callbacks
     monkeypatch.setattr(runs, "get_callbacks", with_ctrl_c)
     handler = signal.getsignal(signal.SIGINT)
-    assert run_cli("train", "--model", "split", "--epochs", 4, "--out", path, *TINY) == 130
+    assert run_cli("train", "--model", "split", "--epochs", 4, "--out", path, *ROOMS) == 130
     assert signal.getsignal(signal.SIGINT) is handler
     assert f"--resume {path}" in capsys.readouterr().out
     assert [row["epoch"] for row in history(path)] == ["0", "1"]
