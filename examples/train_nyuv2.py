@@ -2,7 +2,8 @@
 
     python examples/train_nyuv2.py nyuv2
 
-Not measured yet.
+Time: 13 minutes on two CPU cores beside much other work, 9 of CPU time, TensorFlow.
+Score on the test images after 10 epochs: mean IoU 8.1 %, depth 0.86 m off, normals 40 degrees off.
 `--image-size 288 384 --width 1` is the paper's size; for its recipe, see `keras-atinet reproduce`.
 """
 
