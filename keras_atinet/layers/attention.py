@@ -40,7 +40,8 @@ class AttentionMask(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         hidden = self.block(inputs, training=training)
-        return keras.ops.sigmoid(self.norm(self.conv(hidden), training=training))
+        x = self.conv(hidden, add_bias=False)
+        return keras.ops.sigmoid(self.norm(x, bias=self.conv.bias, training=training))
 
     def compute_output_shape(self, input_shape):
         return self.block.compute_output_shape(input_shape)

@@ -36,7 +36,8 @@ class ConvBlock(keras.layers.Layer):
         self.norm.build(self.compute_output_shape(input_shape))
 
     def call(self, inputs, training=None):
-        return keras.ops.relu(self.norm(self.conv(inputs), training=training))
+        x = self.conv(inputs, add_bias=False)
+        return keras.ops.relu(self.norm(x, bias=self.conv.bias, training=training))
 
     def compute_output_shape(self, input_shape):
         return self.conv.compute_output_shape(input_shape)

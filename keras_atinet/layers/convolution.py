@@ -20,6 +20,7 @@ class Conv2D(keras.layers.Conv2D):
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)`, or a list of them, whose channels
             the kernel sees side by side, without a copy that joins them.
+        add_bias: bool, `False` where a `BatchNormalization` that follows takes the bias.
 
     Returns:
         `(batch, height, width, filters)`, compute dtype.
@@ -45,8 +46,8 @@ class Conv2D(keras.layers.Conv2D):
     def compute_output_shape(self, input_shape):
         return (*_joined(input_shape)[:-1], self.filters)
 
-    def call(self, inputs):
-        return self.activation(conv(inputs, self.kernel, self.bias))
+    def call(self, inputs, add_bias=True):
+        return self.activation(conv(inputs, self.kernel, self.bias if add_bias else None))
 
 
 def _joined(shape):

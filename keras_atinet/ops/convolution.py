@@ -3,7 +3,7 @@ import numpy as np
 from keras import ops
 
 
-def conv(inputs, kernel, bias):
+def conv(inputs, kernel, bias=None):
     """Convolution of stride 1 with zero padding, that keeps height and width.
 
     `y[b, i, j, o] = bias[o] + sum over p, q, c of x[b, i + p - r, j + q - s, c] kernel[p, q, c, o]`
@@ -15,12 +15,13 @@ def conv(inputs, kernel, bias):
         inputs: float tensor `(batch, height, width, in)`, or a list of tensors whose channels
             count as if side by side.
         kernel: float tensor `(kernel height, kernel width, in, out)`, sides odd.
-        bias: float tensor `(out,)`.
+        bias: optional float tensor `(out,)`. Defaults to zeros.
 
     Returns:
         `(batch, height, width, out)`, dtype of `inputs`.
     """
-    kernel, bias = ops.convert_to_tensor(kernel), ops.convert_to_tensor(bias)
+    kernel = ops.convert_to_tensor(kernel)
+    bias = None if bias is None else ops.convert_to_tensor(bias)
     if not isinstance(inputs, (list, tuple)):
         return _conv(inputs, kernel, bias)
     # A sum of convolutions keeps no copy of the inputs for the way back.

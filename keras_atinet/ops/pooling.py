@@ -6,7 +6,8 @@ def max_pool(inputs):
     """2 x 2 max pooling, stride 2.
 
     `y[b, i, j, c] = max over p, q in {0, 1} of x[b, 2i+p, 2j+q, c]`. On PyTorch the input is not
-    copied to another layout, as `keras.ops.max_pool` does.
+    copied to another layout, as `keras.ops.max_pool` does; on JAX the way back is comparisons,
+    where on a CPU `keras.ops.max_pool` makes lists of indices.
 
     Args:
         inputs: float tensor `(batch, height, width, channels)`.
@@ -14,6 +15,9 @@ def max_pool(inputs):
     Returns:
         `(batch, height / 2, width / 2, channels)`, dtype of `inputs`.
     """
+    if keras.backend.backend() == "jax":
+        _, height, width, _ = inputs.shape
+        return max_pool_with_argmax(inputs[:, : height // 2 * 2, : width // 2 * 2])[0]
     if keras.backend.backend() != "torch":
         return ops.max_pool(inputs, 2, strides=2, data_format="channels_last")
     import torch

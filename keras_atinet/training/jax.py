@@ -1,3 +1,7 @@
+import ctypes
+import functools
+import sys
+
 import jax
 import keras
 
@@ -12,6 +16,7 @@ class TrainStep:
 
         Its state must be that of the variables which are trainable then.
         """
+        _give_back_after_compiling()
 
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_values, metrics = state
@@ -92,5 +97,61 @@ class TrainStep:
         )
 
 
+@functools.cache
+def _give_back_after_compiling():
+    """What compiling a train step has taken, 1.4 GB for ATI-Net, would else stay with the process.
+
+    The C library keeps it for allocations of its own size, and a step's are far larger.
+    """
+    if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        return
+
+    def give_back(event, seconds, **_):
+        if event == "/jax/core/compile/backend_compile_duration" and seconds > 1:
+            ctypes.CDLL(None).malloc_trim(0)
+
+    jax.monitoring.register_event_duration_secs_listener(give_back)
+
+
 def _choose(condition, new, old):
     return jax.tree.map(lambda new, old: jax.numpy.where(condition, new, old), new, old)
+
+
+def remat(function, token, *tensors):
+    """`keras.remat` of a function from tensors to a list of tensors, in an order.
+
+    That of Keras, `jax.checkpoint`, sets XLA free to start on all second computations at once, and
+    to merge on a CPU much of the second with the first: so much is kept after all.
+
+    Args:
+        function: from tensors to a list of tensors.
+        token: scalar, from the call before this one.
+        *tensors: float tensors.
+
+    Returns:
+        List: the token for the next call, and what the function returns.
+    """
+
+    @jax.custom_vjp
+    def call(token, *tensors):
+        return [token, *function(*tensors)]
+
+    def forward(token, *tensors):
+        return call(token, *tensors), tensors
+
+    def backward(tensors, gradients):
+        token, *gradients = gradients
+        # Once the way back has come here, and the next call's part of it is done.
+        start = token + _zero_after(gradients)
+        _, vjp = jax.vjp(function, *(tensor + start.astype(tensor.dtype) for tensor in tensors))
+        found = vjp(gradients)
+        return (token + _zero_after(found), *found)
+
+    call.defvjp(forward, backward)
+    return call(token, *tensors)
+
+
+def _zero_after(tensors):
+    """A 0 that XLA cannot know before the tensors are there."""
+    largest = [jax.numpy.max(tensor).astype("float32") for tensor in tensors]
+    return jax.numpy.minimum(abs(sum(largest)), 0)

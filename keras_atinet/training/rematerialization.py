@@ -68,9 +68,11 @@ def _rematerialized(token, model, inputs, training):
 
 
 def _remat(function, token, *tensors):
+    if keras.backend.backend() == "torch":
+        # PyTorch keeps an order by itself.
+        return [token, *keras.remat(function)(*tensors)]
     if keras.backend.backend() == "tensorflow":
         from keras_atinet.training.tensorflow import remat
-
-        return remat(function, token, *tensors)
-    # The others keep an order by themselves.
-    return [token, *keras.remat(function)(*tensors)]
+    else:
+        from keras_atinet.training.jax import remat
+    return remat(function, token, *tensors)

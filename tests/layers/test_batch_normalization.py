@@ -50,6 +50,29 @@ def test_statistics_of_keras():
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_bias_counts_as_if_it_were_added(training):
+    bias = ops.convert_to_tensor(np.random.RandomState(2).normal(0, 3, 6).astype("float32"))
+    ours, theirs = make(BatchNormalization, "float32"), make(BatchNormalization, "float32")
+    x = ops.convert_to_tensor(X)
+    actual = ours(x, training=training, bias=bias)
+    expected = theirs(x + bias, training=training)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(actual), ops.convert_to_numpy(expected), atol=1e-4
+    )
+    for actual, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4)
+
+
+def test_gradient_by_a_bias_that_cancels(gradient):
+    layer = make(BatchNormalization, "float32")
+    x, weights = ops.convert_to_tensor(X), ops.convert_to_tensor(X[::-1].copy())
+    by_bias = gradient(
+        lambda bias: ops.sum(layer(x, training=True, bias=bias) * weights), np.ones(6, "float32")
+    )
+    np.testing.assert_array_equal(by_bias, np.zeros(6))
+
+
 def test_frozen_uses_the_moving_statistics():
     layer = make(BatchNormalization, "float32")
     layer.trainable = False
