@@ -1,5 +1,12 @@
 import keras
 
+if keras.backend.backend() == "tensorflow":
+    from keras_atinet.training.tensorflow import remat
+elif keras.backend.backend() == "jax":
+    from keras_atinet.training.jax import remat
+elif keras.backend.backend() == "torch":
+    from keras_atinet.training.torch import remat
+
 
 class Rematerialization:
     """A functional model some pieces of which keep no activations in training.
@@ -61,18 +68,7 @@ def _rematerialized(token, model, inputs, training):
     changing = set(map(id, moving))
     values = [keras.ops.copy(v.value) if id(v) in changing else v.value for v in variables]
     values = [keras.ops.convert_to_tensor(value) for value in values]
-    token, output, *updates = _remat(call, token, *inputs, *values)
+    token, output, *updates = remat(call, token, *inputs, *values)
     for variable, value in zip(moving, updates, strict=True):
         variable.assign(value)
     return token, output
-
-
-def _remat(function, token, *tensors):
-    if keras.backend.backend() == "torch":
-        # PyTorch keeps an order by itself.
-        return [token, *keras.remat(function)(*tensors)]
-    if keras.backend.backend() == "tensorflow":
-        from keras_atinet.training.tensorflow import remat
-    else:
-        from keras_atinet.training.jax import remat
-    return remat(function, token, *tensors)
