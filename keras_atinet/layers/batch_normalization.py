@@ -31,8 +31,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         check_fixed(self, axis=-1, center=True, scale=True, synchronized=False)
 
     def call(self, inputs, training=None, bias=None):
-        if bias is None:
-            bias = ops.zeros(self.beta.shape)
+        bias = ops.zeros(self.beta.shape) if bias is None else ops.cast(bias, self.beta.dtype)
         if not training or not self.trainable:
             x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
             mean, variance = self.moving_mean - bias, self.moving_variance

@@ -50,18 +50,20 @@ def test_statistics_of_keras():
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-4), ("mixed_bfloat16", 0.1)])
 @pytest.mark.parametrize("training", [True, False])
-def test_a_bias_counts_as_if_it_were_added(training):
-    bias = ops.convert_to_tensor(np.random.RandomState(2).normal(0, 3, 6).astype("float32"))
-    ours, theirs = make(BatchNormalization, "float32"), make(BatchNormalization, "float32")
-    x = ops.convert_to_tensor(X)
+def test_a_bias_counts_as_if_it_were_added(training, dtype, tolerance):
+    ours, theirs = make(BatchNormalization, dtype), make(BatchNormalization, dtype)
+    bias = np.random.RandomState(2).normal(0, 3, 6).astype("float32")
+    x, bias = (ops.cast(ops.convert_to_tensor(array), ours.compute_dtype) for array in (X, bias))
     actual = ours(x, training=training, bias=bias)
     expected = theirs(x + bias, training=training)
+    assert keras.backend.standardize_dtype(actual.dtype) == ours.compute_dtype
     np.testing.assert_allclose(
-        ops.convert_to_numpy(actual), ops.convert_to_numpy(expected), atol=1e-4
+        *(ops.convert_to_numpy(ops.cast(y, "float32")) for y in (actual, expected)), atol=tolerance
     )
     for actual, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=1e-4)
+        np.testing.assert_allclose(actual, expected, rtol=tolerance)
 
 
 def test_gradient_by_a_bias_that_cancels(gradient):
