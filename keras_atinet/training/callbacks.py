@@ -1,4 +1,6 @@
+import heapq
 import math
+import threading
 
 import keras
 import numpy as np
@@ -23,26 +25,29 @@ class FiniteLosses(keras.callbacks.Callback):
     `MultiTaskModel.fit` adds it unless the model is compiled with `on_nonfinite="skip"`.
 
     Raises:
-        FloatingPointError: at the step or the one after, naming task and step.
+        FloatingPointError: within two steps after it, naming task and step.
     """
 
     async_safe = True  # reads logs only
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch, self._last = epoch, None
+        self._epoch, self._waiting, self._lock = epoch, [], threading.Lock()
         # On JAX `self.model` syncs the state, which must not happen while a step replaces it.
         self._names = [task.name for task in self.model.tasks]
 
     def on_train_batch_end(self, batch, logs=None):
-        # Reading this step's logs would wait for the device; the last step's are there.
-        self._check()
-        self._last = batch, logs
+        # Keras calls this from threads on JAX, at times a step before the one that it follows.
+        with self._lock:
+            heapq.heappush(self._waiting, (batch, logs or {}))
+            # Reading the last steps' logs would wait for the device; those before them are there.
+            while len(self._waiting) > 2:
+                self._check(*heapq.heappop(self._waiting))
 
     def on_epoch_end(self, epoch, logs=None):
-        self._check()
+        for step in sorted(self._waiting):
+            self._check(*step)
 
-    def _check(self):
-        batch, logs = self._last or (0, {})
+    def _check(self, batch, logs):
         for name in self._names:
             loss = float(logs.get(f"{name}_loss", 0))
             if not np.isfinite(loss):
