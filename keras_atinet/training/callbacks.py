@@ -40,7 +40,7 @@ class FiniteLosses(keras.callbacks.Callback):
         with self._lock:
             heapq.heappush(self._waiting, (batch, logs or {}))
             # Reading the last steps' logs would wait for the device; those before them are there.
-            while len(self._waiting) > 2:
+            if len(self._waiting) > 2:
                 self._check(*heapq.heappop(self._waiting))
 
     def on_epoch_end(self, epoch, logs=None):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.balancing import DynamicTaskPrioritization, GradientBalancer, NashMTL
+from keras_atinet.training import FiniteLosses
 
 TASKS = ("segmentation", "depth")
 
@@ -67,6 +68,16 @@ def test_fit_names_task_and_step(make, steps, values):
     with pytest.raises(FloatingPointError, match=r"'segmentation' .* step 3 of epoch 1.*nan"):
         model.fit(*steps, batch_size=1, epochs=2, shuffle=False, verbose=0)
     assert all(np.isfinite(value).all() for value in values(model.weights))
+
+
+def test_the_first_odd_step_is_named_if_steps_come_out_of_order(make):
+    callback = FiniteLosses()
+    callback.set_model(make(metrics={}))
+    callback.on_epoch_begin(0)
+    for step in (0, 1, 3, 2):
+        callback.on_train_batch_end(step, {"depth_loss": np.nan if step >= 2 else 1.0})
+    with pytest.raises(FloatingPointError, match=r"'depth' .* step 3 of epoch 1"):
+        callback.on_epoch_end(0)
 
 
 @pytest.mark.parametrize("run_eagerly", [True, False])
