@@ -77,7 +77,7 @@ def test_published_layouts(golden, make):
     for name, shape in published:
         assert len(variables[name.lstrip("_")].shape) == len(shape)
     rest = {w.path for w in model.weights} - {w.path for w in variables.values()}
-    assert all(path.endswith("/active") for path in rest)
+    assert all(path.endswith("/share") for path in rest)
     state = make_state(variables, names)
     load_torch_checkpoint(model, state)
     check_loaded(model, {name.lstrip("_"): value for name, value in state.items()})

@@ -38,3 +38,10 @@ class Balancer(keras.layers.Layer):
 
         Called outside the compiled step, after every epoch of `fit`.
         """
+
+    def restart(self):
+        """Forgets what it has learnt: its weights become those of a new balancer."""
+        new = type(self).from_config(self.get_config())
+        new.build_from_config(self.get_build_config())
+        for weight, value in zip(self.weights, new.weights, strict=True):
+            weight.assign(value)

@@ -140,10 +140,11 @@ class TaskDistillation(keras.layers.Layer):
     With the bottleneck x, deconv heads D_t, task encoders E_t and K tasks:
 
     `F_t = D_t(x)`, `F'_t = F_t + sum over a != t of SelfAttention_{t, a}(F_a)`,
-    `y = mean over t of E_t(F'_t)` if `active`, else `y = x`.
+    `y = (1 - r) x + r mean over t of E_t(F'_t)`.
 
-    `active` is a scalar non-trainable variable, chosen with `ops.where`: switching it recompiles
-    nothing and is saved with the weights. While it is off no gradient reaches the weights here.
+    The share r in `[0, 1]` is a scalar non-trainable variable, `share`: setting it recompiles
+    nothing, and it is saved with the weights. At 0, where it starts, y is x whatever the rest
+    computes, and no gradient comes from here, neither for the weights here nor for x.
 
     Args:
         tasks: sequence of str, the tasks' names.
@@ -173,8 +174,13 @@ class TaskDistillation(keras.layers.Layer):
         )
 
     def build(self, input_shape):
-        self.active = self.add_weight(
-            shape=(), dtype="bool", initializer="zeros", trainable=False, name="active"
+        self.share = self.add_weight(
+            shape=(),
+            dtype="float32",
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+            name="share",
         )
         self.task_encoders = [
             DeconvHead(
@@ -191,14 +197,17 @@ class TaskDistillation(keras.layers.Layer):
         self.distillation.build([feature_shape] * len(self.tasks))
 
     def call(self, inputs, training=None):
-        features = [head(inputs, training=training) for head in self.deconv_heads]
+        is_on = self.share > 0
+        own = ops.where(is_on, inputs, ops.stop_gradient(inputs))
+        features = [head(own, training=training) for head in self.deconv_heads]
         refined = self.distillation(features)
         encoded = [
             encoder(feature, training=training)
             for encoder, feature in zip(self.task_encoders, refined, strict=True)
         ]
         distilled = sum(encoded[1:], start=encoded[0]) / len(encoded)
-        return ops.where(self.active.value, distilled, inputs)
+        share = ops.cast(self.share, inputs.dtype)
+        return ops.where(is_on, (1 - share) * inputs + share * distilled, inputs)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -118,19 +118,28 @@ def _(layer: MultiModalDistillation, dtype=None, name=None):
 
 @fold.register
 def _(layer: TaskDistillation, dtype=None):
-    if not keras.ops.convert_to_numpy(layer.active):
+    share = float(keras.ops.convert_to_numpy(layer.share))
+    if share == 0:
         return lambda x: x
     heads, encoders = (
         [fold(block, dtype, name=f"{layer.name}_{block.name}") for block in blocks]
         for blocks in (layer.deconv_heads, layer.task_encoders)
     )
     distillation = fold(layer.distillation, dtype, name=f"{layer.name}_refined")
-    mean = keras.layers.Average(dtype=_policy(layer, dtype), name=layer.name)
+    policy = _policy(layer, dtype)
 
     def distil(x):
         features = distillation([head(x) for head in heads])
         encoded = [encoder(x) for encoder, x in zip(encoders, features, strict=True)]
-        return mean(encoded) if len(encoded) > 1 else encoded[0]
+        mean = keras.layers.Average(dtype=policy, name=layer.name)
+        distilled = mean(encoded) if len(encoded) > 1 else encoded[0]
+        if share == 1:
+            return distilled
+        parts = {"plain": (x, 1 - share), "distilled": (distilled, share)}
+        return keras.layers.Add(dtype=policy, name=f"{layer.name}_share")(
+            keras.layers.Rescaling(scale, dtype=policy, name=f"{layer.name}_{name}")(part)
+            for name, (part, scale) in parts.items()
+        )
 
     return distil
 

@@ -11,7 +11,8 @@ from keras_atinet.models.segnet import (
     segnet_decoder,
     segnet_encoder,
 )
-from keras_atinet.training import PhaseSwitch
+from keras_atinet.training import OptimizerGroup, PhaseSwitch
+from keras_atinet.training.phase_switch import RESETTABLE
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -20,8 +21,10 @@ class ATINet(MultiTaskModel):
 
     A SegNet encoder and decoder shared by all tasks; between them the tasks distil the bottleneck
     with each other (`TaskDistillation`); beside them each task picks its features with attention
-    masks; a head per task. It trains in two phases, see `PhaseSwitch`: `fit` adds that callback
-    where the user gave none and the distillation is off.
+    masks; a head per task. It trains in two phases, see `PhaseSwitch`. `fit` adds that callback
+    where the user gave none, the distillation is off, and the attention modules are new (or
+    `initial_epoch` says that this training goes on): modules that were trained before keep their
+    weights. Each group of `optimizer_groups` has its own optimizer state.
 
     Args:
         tasks: one name, a `Task`, a sequence of names and `Task` objects, or a dict
@@ -84,11 +87,32 @@ class ATINet(MultiTaskModel):
     @property
     def distillation_active(self):
         """Bool, whether the decoder reads the distilled bottleneck (phase 2). Can be set."""
-        return bool(keras.ops.convert_to_numpy(self.get_layer("distillation").active))
+        return self.distillation_share > 0
 
     @distillation_active.setter
     def distillation_active(self, active):
-        self.get_layer("distillation").active.assign(bool(active))
+        self.distillation_share = bool(active)
+
+    @property
+    def distillation_share(self):
+        """Float in `[0, 1]`, the share of distilled features in the bottleneck. Can be set."""
+        return float(keras.ops.convert_to_numpy(self.get_layer("distillation").share))
+
+    @distillation_share.setter
+    def distillation_share(self, share):
+        if not 0 <= share <= 1:
+            raise ValueError(f"`distillation_share` must lie in [0, 1]. Received: {share}.")
+        self.get_layer("distillation").share.assign(float(share))
+
+    def optimizer_groups(self):
+        distillation = self.get_layer("distillation")
+        return {
+            **{
+                kind: OptimizerGroup([v for layer in layers for v in layer.variables])
+                for kind, layers in ((kind, self.module_layers(kind)) for kind in RESETTABLE)
+            },
+            "distillation": OptimizerGroup(distillation.variables, lambda: distillation.share > 0),
+        }
 
     def module_layers(self, kind):
         """The layers that `PhaseSwitch(reset=kind)` reinitialises.
@@ -105,8 +129,30 @@ class ATINet(MultiTaskModel):
             or (isinstance(layer, ConvBlock) and layer.name.startswith("attention_"))
         ]
 
-    def _complete_callbacks(self, callbacks):
-        callbacks = super()._complete_callbacks(callbacks)
-        if self.distillation_active or any(isinstance(c, PhaseSwitch) for c in callbacks):
-            return callbacks
-        return [PhaseSwitch(), *callbacks]
+    def _complete_callbacks(self, callbacks, initial_epoch):
+        callbacks = super()._complete_callbacks(callbacks, initial_epoch)
+        given = [callback for callback in callbacks if isinstance(callback, PhaseSwitch)]
+        others = [callback for callback in callbacks if callback not in given]
+        if not given and not self.distillation_active:
+            if initial_epoch == 0 and self._attention_is_trained():
+                print(
+                    "ATINet: the distillation stays off, because the switch to the second phase "
+                    "would give the attention modules, which have been trained, new weights "
+                    "halfway. For two phases: `fit(..., callbacks=[keras_atinet.PhaseSwitch()])`."
+                )
+            else:
+                given = [PhaseSwitch()]
+        # In front, but behind what at first puts the weights back that the switch is to reset.
+        swaps = [isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in others]
+        place = len(swaps) - swaps[::-1].index(True) if any(swaps) else 0
+        return [*others[:place], *given, *others[place:]]
+
+    def _attention_is_trained(self):
+        """Whether a BatchNorm there has other statistics than those that it starts with."""
+        initial = {"moving_mean": 0, "moving_variance": 1}
+        return any(
+            (keras.ops.convert_to_numpy(weight) != initial[weight.name]).any()
+            for layer in self.module_layers("attention")
+            for weight in layer.weights
+            if weight.name in initial
+        )

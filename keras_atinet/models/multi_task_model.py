@@ -4,7 +4,7 @@ from keras import ops
 from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
-from keras_atinet.training import BalancerUpdate, FiniteLosses, Paths, TrainStep
+from keras_atinet.training import BalancerUpdate, FiniteLosses, Paths, TrainStep, group_optimizer
 
 ON_NONFINITE = ("raise", "skip")
 
@@ -81,6 +81,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         loss=None,
         metrics=None,
         on_nonfinite="raise",
+        learning_rate_multipliers=None,
         **kwargs,
     ):
         """Configures training.
@@ -101,12 +102,15 @@ class MultiTaskModel(TrainStep, keras.Model):
             on_nonfinite: `"raise"` (`fit` stops with an error that names task and step where a
                 loss is NaN or infinite) or `"skip"` (goes on, and logs the number of such steps
                 of the epoch as `skipped_steps`). Defaults to `"raise"`.
+            learning_rate_multipliers: optional dict, name of one of `optimizer_groups` -> float
+                above 0, what its learning rate (and with it weight decay) is multiplied by.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss`, as
                 for `keras.Model.compile`.
 
         Raises:
             ValueError: if the balancer is unknown or needs features that this network does not
-                name, or `loss` or `metrics` name no task of this model.
+                name, `loss` or `metrics` name no task of this model, or
+                `learning_rate_multipliers` no group of its weights.
             FloatingPointError: by `fit`, see `on_nonfinite`.
         """
         used, over = self._usable_balancer(balancer)
@@ -135,7 +139,14 @@ class MultiTaskModel(TrainStep, keras.Model):
         own = {name: as_loss(value) for name, value in (loss or {}).items()}
         self._task_losses = {task.name: own.get(task.name) or task.loss() for task in self.tasks}
 
-        super().compile(optimizer, weighted_metrics=task_metrics, **kwargs)
+        used_optimizer = group_optimizer(
+            optimizer,
+            self.optimizer_groups(),
+            learning_rate_multipliers,
+            kwargs.get("auto_scale_loss", True) and self.dtype_policy.name == "mixed_float16",
+            getattr(self, "optimizer", None),
+        )
+        super().compile(used_optimizer, weighted_metrics=task_metrics, **kwargs)
         if hasattr(self, "balancer"):
             self._tracker.untrack(self.balancer)  # or its variables would stay with the model
         self.balancer = used
@@ -150,10 +161,19 @@ class MultiTaskModel(TrainStep, keras.Model):
             "loss": loss,
             "metrics": metrics,
             "on_nonfinite": on_nonfinite,
+            "learning_rate_multipliers": learning_rate_multipliers,
             **kwargs,
         }
         # A function, because Keras tracks the metrics in an attribute as the model's own.
         self._compile_arguments = lambda: arguments
+
+    def optimizer_groups(self):
+        """Groups of weights whose optimizer state and learning rate are their own.
+
+        Returns:
+            Dict, name -> `keras_atinet.training.OptimizerGroup`. Empty for most networks.
+        """
+        return {}
 
     def _usable_balancer(self, balancer):
         """A balancer for this network, and where it takes gradients, None if it takes none."""
@@ -192,11 +212,16 @@ class MultiTaskModel(TrainStep, keras.Model):
         epochs=1,
         verbose="auto",
         callbacks=None,
-        *args,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
         **kwargs,
     ):
         """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
-        callbacks = self._complete_callbacks(_as_list(callbacks))
+        callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
         if hasattr(x, "epochs"):
             # Batches that Keras takes to build the model, all of a tiny data set, are no epoch.
             first = x.epochs.next
@@ -204,12 +229,25 @@ class MultiTaskModel(TrainStep, keras.Model):
                 on_train_begin=lambda logs: setattr(x.epochs, "next", first)
             )
             callbacks = [restore, *callbacks]
-            if len(args) < 3:
-                # In its own order already; by default Keras would warn that it cannot shuffle it.
-                kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
+            # In its own order already; Keras would warn that it cannot shuffle it.
+            shuffle = False
+        return super().fit(
+            x,
+            y,
+            batch_size,
+            epochs,
+            verbose,
+            callbacks,
+            validation_split,
+            validation_data,
+            shuffle,
+            class_weight,
+            sample_weight,
+            initial_epoch,
+            **kwargs,
+        )
 
-    def _complete_callbacks(self, callbacks):
+    def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.
         stop = [FiniteLosses()] if self._compile_arguments()["on_nonfinite"] == "raise" else []
         return [*stop, BalancerUpdate(), *callbacks]

@@ -2,8 +2,10 @@
 
 import keras
 
-from keras_atinet.training.callbacks import BalancerUpdate, FiniteLosses, PhaseSwitch
+from keras_atinet.training.callbacks import BalancerUpdate, FiniteLosses
+from keras_atinet.training.grouped_optimizer import OptimizerGroup, group_optimizer
 from keras_atinet.training.paths import Paths
+from keras_atinet.training.phase_switch import PhaseSwitch
 
 if keras.backend.backend() == "tensorflow":
     from keras_atinet.training.tensorflow import TrainStep

@@ -66,9 +66,11 @@ class TrainStep:
             scale = self.loss_scale()
         new_non_trainable, metrics = self._state(inside)
         (at_trunk,) = trunk_vjp(gradient[: len(features)])
-        new_trainable, new_optimizer_values = self.optimizer.stateless_apply(
-            optimizer_values, paths.join(at_trunk, gradient[len(features) :]), trainable
-        )
+        # An optimizer may ask the network, for instance whether its distillation is on.
+        with self._scope(trainable, new_non_trainable, metrics, optimizer_values):
+            new_trainable, new_optimizer_values = self.optimizer.stateless_apply(
+                optimizer_values, paths.join(at_trunk, gradient[len(features) :]), trainable
+            )
         with self._scope(new_trainable, new_non_trainable, metrics, new_optimizer_values):
             taken = is_update & (self.loss_scale() >= scale)
         trainable, optimizer_values = _choose(

@@ -96,37 +96,54 @@ def test_task_distillation_equation(apply, randomize, num_tasks):
     randomize(layer)
     assert [block.filters for block in layer.task_encoders[0].blocks] == [4, 3]
 
-    def forward(x, active):
+    def forward(x, share):
         refined = layer.distillation([head(x) for head in layer.deconv_heads])
         encoded = [
             encoder(feature) for encoder, feature in zip(layer.task_encoders, refined, strict=True)
         ]
-        with keras.StatelessScope(state_mapping=[(layer.active, active)]):
+        with keras.StatelessScope(state_mapping=[(layer.share, share)]):
             return layer(x), encoded
 
-    off, encoded = apply(forward, values(), np.array(False))
+    off, encoded = apply(forward, values(), np.float32(0))
     np.testing.assert_array_equal(off, values())
-    on, _ = apply(forward, values(), np.array(True))
-    np.testing.assert_allclose(on, np.mean(encoded, axis=0), rtol=1e-5, atol=1e-5)
+    distilled = np.mean(encoded, axis=0)
+    on, _ = apply(forward, values(), np.float32(1))
+    np.testing.assert_allclose(on, distilled, rtol=1e-5, atol=1e-5)
     assert np.abs(on - off).max() > 0.1
+    partly, _ = apply(forward, values(), np.float32(0.3))
+    np.testing.assert_allclose(partly, 0.7 * values() + 0.3 * distilled, rtol=1e-5, atol=1e-5)
+
+
+def test_nothing_comes_from_a_distillation_that_is_off(gradient):
+    """Not even if it is not a number, neither forward nor backward."""
+    layer = make_task_distillation()
+    layer.build(SHAPE)
+    for weight in layer.trainable_weights:
+        weight.assign(np.full(weight.shape, np.nan, "float32"))
+    scale = ops.convert_to_tensor(values(seed=1))
+    found = gradient(lambda x: ops.sum(scale * layer(x, training=False)), values())
+    np.testing.assert_array_equal(found, values(seed=1))
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(values())), values())
+    layer.share.assign(0.5)
+    assert np.isnan(ops.convert_to_numpy(layer(values()))).all()
 
 
 def test_the_switch_starts_off_and_is_not_trained():
     layer = make_task_distillation()
     layer.build(SHAPE)
-    assert not layer.active.trainable and layer.active.dtype == "bool"
-    assert not ops.convert_to_numpy(layer.active)
-    assert all("active" not in weight.path for weight in layer.trainable_weights)
+    assert not layer.share.trainable and layer.share.dtype == "float32"
+    assert ops.convert_to_numpy(layer.share) == 0
+    assert all("share" not in weight.path for weight in layer.trainable_weights)
 
 
 def test_switch_weights_survive_a_file_of_weights(tmp_path):
-    def make(active):
+    def make(share):
         inputs = keras.Input(batch_shape=SHAPE)
         model = keras.Sequential([inputs, make_task_distillation(name="distillation")])
-        model.get_layer("distillation").active.assign(active)
+        model.get_layer("distillation").share.assign(share)
         return model
 
-    on, off = make(True), make(False)
+    on, off = make(0.25), make(0.0)
     on.save_weights(tmp_path / "on.weights.h5")
     off.load_weights(tmp_path / "on.weights.h5")
-    assert ops.convert_to_numpy(off.get_layer("distillation").active)
+    assert ops.convert_to_numpy(off.get_layer("distillation").share) == 0.25

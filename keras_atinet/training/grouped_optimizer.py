@@ -1,0 +1,457 @@
+"""One optimizer for a network, some of whose weights can start anew.
+
+Keras counts the steps of an optimizer once for all its weights, and corrects the bias of Adam's
+moments by that count. A weight that is reset in the middle of a training needs a count of its own:
+with slots of zero and a count of 10,000 it would move by up to 6.5 times the learning rate, and
+`Ftrl` divides by zero. `keras.optimizers.MultiOptimizer` has a count for each of its optimizers,
+but refuses `learning_rate` and clips by the norm of each by itself.
+
+What is read here of `keras.optimizers.Optimizer` beyond its documented interface:
+`_trainable_variables`, `_iterations`, `_accumulated_gradients`, `_use_weight_decay`,
+`_model_variables_moving_average` (which `keras.callbacks.SwapEMAWeights` reads as well) and
+`_filter_empty_gradients`. `tests/training/test_grouped_optimizer.py` fails where one is gone.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerGroup:
+    """Weights of a network that are stepped by an optimizer of their own.
+
+    Attributes:
+        variables: list of `keras.Variable`; those that are not trained do no harm.
+        is_on: optional function without arguments that returns a scalar bool tensor. While it is
+            False, the group is not stepped, and weight decay does not shrink it.
+    """
+
+    variables: list
+    is_on: Callable | None = None
+
+
+@dataclasses.dataclass
+class _Part:
+    """An optimizer and what it steps. Not in an attribute of a Keras object, so not saved twice."""
+
+    name: str | None  # None for the user's own instance
+    optimizer: keras.optimizers.Optimizer
+    variables: list
+    is_on: Callable | None = None
+    on: object = None  # what `is_on` returned, inside `GroupedOptimizer.conditions`
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class GroupedOptimizer(keras.optimizers.Optimizer):
+    """An optimizer whose groups of weights can be restarted, each by itself.
+
+    The user's optimizer steps all weights that are in no group; each group has one more instance
+    of its class, with the same settings. As long as nothing is restarted, the steps are those of
+    the user's optimizer alone. A restarted group steps as under a new optimizer: its slots, its
+    count of steps and with them bias correction and decay rates begin again. The learning rate,
+    a schedule's included, stays that of the user's optimizer, times the group's multiplier.
+
+    `compile` of a network with groups makes it. `learning_rate` and `iterations` are those of the
+    user's optimizer. Gradients are clipped by the global norm over all weights together.
+
+    Args:
+        optimizer: `keras.optimizers.Optimizer`, not built yet; no `LossScaleOptimizer`, which goes
+            around this one.
+        groups: dict, name -> `OptimizerGroup`.
+        multipliers: optional dict, name of a group -> float above 0, what its learning rate is
+            multiplied by. Defaults to 1 for each.
+
+    Raises:
+        ValueError: if `multipliers` names no group or is not above 0; by `build`, if the optimizer
+            is built already or cannot be made again from its config.
+
+    Example:
+        >>> optimizer = GroupedOptimizer(keras.optimizers.Adam(1e-4), model.optimizer_groups())
+        >>> optimizer.build(model.trainable_variables)
+        >>> optimizer.restart(["attention"])
+    """
+
+    _parts = ()  # the constructor of Keras sets `loss_scale_factor`
+
+    def __init__(self, optimizer, groups, multipliers=None):
+        super().__init__(learning_rate=0.0, name=optimizer.name)
+        self._parts = [_Part(None, optimizer, [])]
+        self._groups = groups
+        self.multipliers = multipliers
+
+    @property
+    def multipliers(self):
+        """Dict, name of a group -> what its learning rate is multiplied by."""
+        return self._multipliers
+
+    @multipliers.setter
+    def multipliers(self, multipliers):
+        multipliers = dict(multipliers or {})
+        if not set(multipliers) <= set(self._groups) or not all(
+            value > 0 for value in multipliers.values()
+        ):
+            raise ValueError(
+                "`learning_rate_multipliers` must give groups of this network's weights, "
+                f"{sorted(self._groups)}, a number above 0. Received: {multipliers}."
+            )
+        self._multipliers = multipliers
+
+    def build(self, variables):
+        if self.built:
+            return
+        (main,) = self._parts
+        if main.optimizer.built:
+            raise ValueError(
+                f"The optimizer '{main.optimizer.name}' has been built for weights already, so "
+                "that its groups would lose its state. Pass a new one to `compile`: "
+                "`type(optimizer).from_config(optimizer.get_config())`."
+            )
+        names = {id(v): name for name, group in self._groups.items() for v in group.variables}
+        super().build(variables)
+        main.variables = [v for v in variables if id(v) not in names]
+        main.optimizer.build(main.variables)
+        for name, group in self._groups.items():
+            members = [v for v in variables if names.get(id(v)) == name]
+            if members:
+                self._parts.append(_Part(name, self._new(name, members), members, group.is_on))
+        self._part_of = {id(v): part for part in self._parts for v in part.variables}
+
+    def _new(self, name, variables):
+        """An optimizer as the user's was when it was new; its learning rate is the user's."""
+        main = self._parts[0].optimizer
+        config = main.get_config()
+        if name is not None:
+            config["name"] = f"{main.name}_{name}"
+            config["learning_rate"] = lambda: self._rate(name)
+        elif not isinstance(main.learning_rate, keras.Variable):
+            config["learning_rate"] = lambda: main.learning_rate
+        try:
+            optimizer = type(main).from_config(config)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "The optimizer must be one that can be made again, as each group of weights of "
+                f"this network has its own. Received: {type(main).__name__}, whose "
+                f"`from_config(get_config())` fails: {error}"
+            ) from error
+        optimizer._use_weight_decay = main._use_weight_decay  # `exclude_from_weight_decay`
+        optimizer.build(variables)
+        return optimizer
+
+    def _rate(self, name):
+        rate = self.learning_rate
+        return rate * self._multipliers[name] if name in self._multipliers else rate
+
+    @property
+    def variables(self):
+        return [variable for part in self._parts for variable in part.optimizer.variables]
+
+    @property
+    def learning_rate(self):
+        return self._parts[0].optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate):
+        self._parts[0].optimizer.learning_rate = learning_rate
+
+    @property
+    def iterations(self):
+        return self._parts[0].optimizer.iterations
+
+    @property
+    def loss_scale_factor(self):
+        return self._parts[0].optimizer.loss_scale_factor if self._parts else None
+
+    @loss_scale_factor.setter
+    def loss_scale_factor(self, factor):
+        for part in self._parts:
+            part.optimizer.loss_scale_factor = factor
+
+    @property
+    def _model_variables_moving_average(self):
+        if not self._parts[0].optimizer.use_ema:
+            raise AttributeError("`use_ema` is off.")  # `hasattr` asks
+        averages = {
+            id(variable): average for part in self._parts for average, variable in _averages(part)
+        }
+        return [averages[id(variable)] for variable in self._trainable_variables]
+
+    def apply(self, grads, trainable_variables=None):
+        if trainable_variables is None:
+            trainable_variables = self._trainable_variables
+        elif not self.built:
+            self.build(list(trainable_variables))
+        grads, variables = self._filter_empty_gradients(grads, trainable_variables)
+        unknown = [variable.path for variable in variables if id(variable) not in self._part_of]
+        if unknown:
+            raise ValueError(
+                "The optimizer was built before these weights were trainable: "
+                f"{unknown}. Compile the model again after changing `trainable`."
+            )
+        grads = self._clip_together(grads, variables)
+        # The user's own last: learning rate schedules read its count of steps.
+        for part in reversed(self._parts):
+            pairs = [
+                (gradient, variable)
+                for gradient, variable in zip(grads, variables, strict=True)
+                if self._part_of[id(variable)] is part
+            ]
+            if pairs:
+                _step(part, *map(list, zip(*pairs, strict=True)))
+            elif part.name is None:
+                part.optimizer._iterations.assign_add(1)
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        with self.conditions():
+            return super().stateless_apply(optimizer_variables, grads, trainable_variables)
+
+    @contextlib.contextmanager
+    def conditions(self):
+        """Asks which groups are on now. On JAX `stateless_apply` hides variables that they read."""
+        asked = [part for part in self._parts if part.is_on is not None and part.on is None]
+        for part in asked:
+            part.on = part.is_on()
+        try:
+            yield
+        finally:
+            for part in asked:
+                part.on = None
+
+    def _clip_together(self, grads, variables):
+        """Clips by the global norm over all parts; what each clips afterwards is short enough.
+
+        With accumulated gradients `A` the norm is that of `(g + A) / steps` at a step that updates
+        weights, so `A` is scaled along with `g` there.
+        """
+        main = self._parts[0].optimizer
+        limit, steps = main.global_clipnorm, main.gradient_accumulation_steps
+        if not limit:
+            return grads
+        accumulated = self._accumulated(variables) if steps else []
+        scale = main.loss_scale_factor or 1.0
+        sums = [gradient / scale for gradient in grads]
+        if steps:
+            pairs = zip(sums, accumulated, strict=True)
+            sums = [(gradient + other) / steps for gradient, other in pairs]
+        norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in sums))
+        # Not a number where the norm is none, as in Keras.
+        factor = limit * ops.minimum(1.0 / norm, 1.0 / limit) + (norm - norm)
+        if steps:
+            factor = ops.where((main._iterations + 1) % steps == 0, factor, 1.0)
+            for other in accumulated:
+                other.assign(other * factor)
+        return [gradient * ops.cast(factor, gradient.dtype) for gradient in grads]
+
+    def _accumulated(self, variables):
+        found = {
+            id(variable): accumulated
+            for part in self._parts
+            for variable, accumulated in zip(
+                part.optimizer._trainable_variables,
+                part.optimizer._accumulated_gradients,
+                strict=True,
+            )
+        }
+        return [found[id(variable)] for variable in variables]
+
+    def restart(self, names=None):
+        """Forgets what the optimizer remembers of some groups of weights, or of all weights.
+
+        Slots and the count of steps become those of a new optimizer for the weights as they are
+        now. Exponential moving averages start from these weights. The learning rate stays.
+
+        Args:
+            names: optional sequence of names of groups. Defaults to all weights, those in no group
+                included.
+
+        Raises:
+            ValueError: if there is no such group.
+        """
+        if not set(names or ()) <= set(self._groups):
+            raise ValueError(
+                f"There are the groups {sorted(self._groups)}. Received: names={names}."
+            )
+        main = self._parts[0].optimizer
+        for part in self._parts if self.built else ():
+            if names is not None and part.name not in names:
+                continue
+            new = self._new(part.name, part.variables)
+            for variable, value in zip(part.optimizer.variables, new.variables, strict=True):
+                variable.assign(value)
+            _start_averages(part)
+            if names is not None and main.gradient_accumulation_steps:
+                # So that it updates its weights in the same steps as the others.
+                count = main._iterations % main.gradient_accumulation_steps
+                part.optimizer._iterations.assign(count)
+
+    def scale_loss(self, loss):
+        return self._parts[0].optimizer.scale_loss(loss)
+
+    def finalize_variable_values(self, var_list):
+        for part in self._parts:
+            own = [variable for variable in var_list if self._part_of[id(variable)] is part]
+            if own:
+                part.optimizer.finalize_variable_values(own)
+
+    def set_weights(self, weights):
+        for variable, weight in zip(self.variables, weights, strict=True):
+            variable.assign(weight)
+
+    def load_own_variables(self, store):
+        if self.built and len(store.keys()) != len(self.variables):
+            self._load_ungrouped(store)
+        else:
+            super().load_own_variables(store)
+
+    def _load_ungrouped(self, store):
+        """Takes the state of an optimizer without groups, as files before version 0.2 have it."""
+        whole = self._new(None, self._trainable_variables)
+        if len(store.keys()) != len(whole.variables):
+            raise ValueError(
+                f"The file holds an optimizer's state of {len(store.keys())} variables, which does "
+                f"not fit: '{self.name}' has {len(self.variables)} for the weights that are "
+                "trainable now. Compile the model with the optimizer that the file was saved with "
+                "and make the same layers trainable; or leave the state out: "
+                "`load_weights(file, skip_mismatch=True)`, `load_model(file, compile=False)`."
+            )
+        whole.load_own_variables(store)
+        for part in self._parts:
+            _copy_state(whole, part)
+
+    def get_config(self):
+        return {"optimizer": keras.saving.serialize_keras_object(self._parts[0].optimizer)}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The user's optimizer, new: `compile` gives it the groups of a network."""
+        return keras.saving.deserialize_keras_object(
+            config["optimizer"], custom_objects=custom_objects
+        )
+
+
+class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Keras's, but that it leaves the state of the optimizer inside to that optimizer.
+
+    Keras's counts all variables, and drops the state of a file that has another number.
+    """
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        with self.inner_optimizer.conditions():
+            return super().stateless_apply(optimizer_variables, grads, trainable_variables)
+
+    def save_own_variables(self, store):
+        for index, variable in enumerate(self._variables):
+            store[str(index)] = variable.numpy()
+
+    def load_own_variables(self, store):
+        for index, variable in enumerate(self._variables):
+            variable.assign(store[str(index)])
+
+
+def group_optimizer(optimizer, groups, multipliers=None, scale_loss=False, current=None):
+    """The optimizer of a network with groups of weights.
+
+    Args:
+        optimizer: what the user gave to `compile`: a `keras.optimizers.Optimizer` or its name.
+        groups, multipliers: as for `GroupedOptimizer`.
+        scale_loss: bool, whether losses must be scaled, for float16.
+        current: optional, the optimizer that the network has so far. It is kept where it belongs
+            to the same one of the user's, as Keras keeps an optimizer's state.
+
+    Returns:
+        A `GroupedOptimizer`, perhaps in a `LossScaleOptimizer`; without groups, the user's own.
+
+    Raises:
+        ValueError: if `multipliers` names no group or is not above 0.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    if not groups and not multipliers:
+        return optimizer
+    inner = _inner(optimizer)
+    scaled = inner is not optimizer
+    for known in (inner, _inner(current)):
+        if isinstance(known, GroupedOptimizer) and inner in (known, known._parts[0].optimizer):
+            known.multipliers = multipliers
+            return optimizer if known is inner else current
+    grouped = GroupedOptimizer(inner, groups, multipliers)
+    if scaled:
+        scale, steps = optimizer.initial_scale, optimizer.dynamic_growth_steps
+        return LossScaleOptimizer(grouped, scale, steps, name=optimizer.name)
+    return LossScaleOptimizer(grouped, name="loss_scale_optimizer") if scale_loss else grouped
+
+
+def restart(optimizer, names=None):
+    """`GroupedOptimizer.restart`, of one that may be inside a `LossScaleOptimizer`."""
+    _inner(optimizer).restart(names)
+
+
+def _inner(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _step(part, grads, variables):
+    def step():
+        part.optimizer.apply(grads, variables)
+
+    if part.is_on is None:
+        step()
+        return
+    is_on = part.is_on() if part.on is None else part.on
+    if keras.backend.backend() == "jax":
+        # Nothing can be assigned within a condition of JAX.
+        changed = [*part.optimizer.variables, *variables]
+        before = [variable.value for variable in changed]
+        step()
+        for variable, value in zip(changed, before, strict=True):
+            variable.assign(ops.where(is_on, variable.value, value))
+        for average, variable in _averages(part):
+            average.assign(ops.where(is_on, average.value, variable.value))
+    else:
+        ops.cond(is_on, step, lambda: _start_averages(part))
+
+
+def _averages(part):
+    """Pairs of an exponential moving average and the weight that it is of."""
+    if not part.optimizer.use_ema:
+        return []
+    averages = part.optimizer._model_variables_moving_average
+    return list(zip(averages, part.optimizer._trainable_variables, strict=True))
+
+
+def _start_averages(part):
+    for average, variable in _averages(part):
+        average.assign(variable)
+
+
+def _copy_state(whole, part):
+    """Gives a part what an optimizer of all weights remembers of its own.
+
+    An optimizer keeps a slot in a list that is as long as its weights, and what is common to all
+    in a single variable.
+    """
+    count = len(whole._trainable_variables)
+    places = {id(variable): index for index, variable in enumerate(whole._trainable_variables)}
+    indices = [places[id(variable)] for variable in part.variables]
+    own = ("_variables", "_trainable_variables")
+    copied = set()
+    for name, value in vars(whole).items():
+        target = getattr(part.optimizer, name, None)
+        if isinstance(value, keras.Variable):
+            pairs = [(target, value)]
+        elif isinstance(value, list) and len(value) == count and name not in own:
+            pairs = zip(target, [value[index] for index in indices], strict=True)
+        else:
+            continue
+        for variable, source in pairs:
+            if isinstance(variable, keras.Variable):
+                variable.assign(source)
+                copied.add(id(variable))
+    if not copied >= {id(variable) for variable in part.optimizer.variables}:
+        raise ValueError(
+            f"The file holds the state of a `{type(whole).__name__}` from before its weights were "
+            "in groups, and which slot belongs to which weight cannot be told. "
+            "Leave the state out: `load_model(file, compile=False)`, then compile."
+        )
