@@ -162,11 +162,12 @@ class Interruption(keras.callbacks.Callback):
             raise KeyboardInterrupt
         self._requested = True
 
-    def on_train_batch_end(self, batch, logs=None):
+    # Not at its end, for which Keras would wait for the device and fetch the logs of each batch.
+    def on_train_batch_begin(self, batch, logs=None):
         if self._requested:
             raise KeyboardInterrupt
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_begin(self, batch, logs=None):
         if self._requested:
             raise KeyboardInterrupt
 

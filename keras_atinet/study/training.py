@@ -35,7 +35,7 @@ class TestScores(keras.callbacks.Callback):
         write_rows(self.path, [*kept, {"epoch": epoch, **scores}])
 
 
-def train_trial(run, settings, command, verbose=0, report=print):
+def train_trial(run, settings, command, verbose=0, report=print, callbacks=()):
     """Trains a run, or goes on with one, and writes its scores to `results.json`.
 
     Args:
@@ -44,6 +44,7 @@ def train_trial(run, settings, command, verbose=0, report=print):
         command: str for `config.json`.
         verbose: 0, 1 or 2, as for `fit`.
         report: function that takes a line of text before training begins.
+        callbacks: further callbacks, as for `runs.train`.
 
     Raises:
         ValueError: if the run was begun on another backend.
@@ -55,8 +56,8 @@ def train_trial(run, settings, command, verbose=0, report=print):
     with only_one(run.path / "lock", "trains this run"):
         if not (run.config.exists() and run.is_finished()):
             _check_backend(run)
-            callbacks = [] if not settings["hold_out"] else [_test_scores(run, settings)]
-            runs.train(run, settings, command, verbose, report, callbacks)
+            scores = [_test_scores(run, settings)] if settings["hold_out"] else []
+            runs.train(run, settings, command, verbose, report, [*callbacks, *scores])
         run.backup.discard()
         write_text(run.path / RESULTS, json.dumps(_results(run, settings), indent=1) + "\n")
 
