@@ -14,30 +14,41 @@ from keras_atinet.models.segnet import ENCODER_DEPTHS
 CONTAINERS = ("state_dict", "model_state_dict", "model")
 
 
-def load_torch_checkpoint(model, path_or_state_dict):
+def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
     """Loads the weights of a published PyTorch checkpoint into the matching network.
 
     Convolutions go from (out, in, height, width) to Keras's (height, width, in, out). A prefix
-    `module.` (from `DataParallel`) is dropped. Nothing is loaded unless everything fits. The
-    phase of an `ATINet` is not in such a file: set `model.distillation_active` yourself.
+    `module.` (from `DataParallel`) is dropped. Nothing is loaded unless everything fits.
+
+    The phase is not in such a file. A published ATI-Net has been trained to the end, so it is put
+    in the second phase, in which `fit` resets nothing. (The authors' public code computes the
+    distilled features without using them: for its own checkpoints, `distillation_active=False`.)
 
     Args:
         model: `ATINet`, `MTAN`, `PADNet` or `Split(deep=True)` with the tasks and filters of the
             checkpoint, tasks in its order. Plain `Split` and `SingleTask` load the same layout.
         path_or_state_dict: path of a `.pt` file (opened with `weights_only=True`, so pickled code
             is refused; needs torch), or a mapping name -> array or tensor.
+        distillation_active: optional bool, for an `ATINet`, whether its distillation is switched
+            on. Defaults to True there.
 
     Raises:
-        ValueError: if names are missing or left over, shapes differ, or the file holds more than
-            weights.
+        ValueError: if names are missing or left over, shapes differ, the file holds more than
+            weights, or `distillation_active` is given for a network without distillation.
         FileNotFoundError: if there is no such file.
         ImportError: if torch is needed and not installed.
 
     Example:
         >>> model = keras_atinet.ATINet()
         >>> keras_atinet.load_torch_checkpoint(model, "atinet.pt")
-        >>> model.distillation_active = True
     """
+    has_phases = hasattr(model, "distillation_active")
+    if distillation_active is not None and not has_phases:
+        raise ValueError(
+            "`distillation_active` is for a network with distillation to switch on, `ATINet`. "
+            f"Received: distillation_active={distillation_active} for `{type(model).__name__}`. "
+            "Leave it out."
+        )
     if isinstance(path_or_state_dict, (str, os.PathLike)):
         state = _read(path_or_state_dict)
     else:
@@ -77,6 +88,8 @@ def load_torch_checkpoint(model, path_or_state_dict):
             )
     for name, variable in wanted.items():
         variable.assign(values[name])
+    if has_phases:
+        model.distillation_active = distillation_active in (None, True)
 
 
 def _read(path):

@@ -83,6 +83,11 @@ def test_published_layouts(golden, make):
     check_loaded(model, {name.lstrip("_"): value for name, value in state.items()})
 
 
+def test_a_network_without_phases_has_none_to_set(model, state):
+    with pytest.raises(ValueError, match=r"`distillation_active`.*`SingleTask`"):
+        load_torch_checkpoint(model, state, distillation_active=True)
+
+
 def test_tasks_have_numbers_and_not_names():
     model = keras_atinet.Split(tasks=[keras_atinet.DepthEstimation("far"), "normal"], **SMALL)
     variables = named_variables(model)

@@ -332,6 +332,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         )
 
 
+@keras.saving.register_keras_serializable(package="keras_atinet")
 class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     """Keras's, but that it leaves the state of the optimizer inside to that optimizer.
 
@@ -423,7 +424,12 @@ def _averages(part):
 
 def _start_averages(part):
     for average, variable in _averages(part):
-        average.assign(variable)
+        _assign_copy(average, variable)
+
+
+def _assign_copy(variable, value):
+    """On JAX two variables would else share memory, which a step on a GPU refuses to give away."""
+    variable.assign(ops.copy(value))
 
 
 def _copy_state(whole, part):
@@ -447,7 +453,7 @@ def _copy_state(whole, part):
             continue
         for variable, source in pairs:
             if isinstance(variable, keras.Variable):
-                variable.assign(source)
+                _assign_copy(variable, source)
                 copied.add(id(variable))
     if not copied >= {id(variable) for variable in part.optimizer.variables}:
         raise ValueError(

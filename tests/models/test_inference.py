@@ -11,6 +11,7 @@ SHAPE = (32, 64, 3)
 NETWORKS = {
     "atinet_1": keras_atinet.ATINet,
     "atinet_2": keras_atinet.ATINet,
+    "atinet_ramp": keras_atinet.ATINet,
     "mtan": keras_atinet.MTAN,
     "padnet": keras_atinet.PADNet,
     "split": keras_atinet.Split,
@@ -23,6 +24,7 @@ LAYERS = {
     "Multiply",
     "Add",
     "Average",
+    "Rescaling",
     "InferenceMaxPooling2D",
     "InferenceMaxPooling2DWithArgmax",
     "InferenceMaxUnpooling2D",
@@ -35,7 +37,7 @@ def randomize(model):
     """Weights as after training: statistics, negative gammas and biases included."""
     random = np.random.default_rng(0)
     for weight in model.weights:
-        if weight.dtype == "bool":
+        if weight.name == "share":
             continue
         z = random.standard_normal(weight.shape)
         if len(weight.shape) == 4:
@@ -53,8 +55,8 @@ def randomize(model):
 def make(name, **kwargs):
     tasks = "normal" if name == "single" else ("segmentation", "depth", "normal")
     model = NETWORKS[name](tasks, **{"input_shape": SHAPE, "filters": FILTERS, **kwargs})
-    if name == "atinet_2":
-        model.distillation_active = True
+    if name.startswith("atinet"):
+        model.distillation_share = {"atinet_1": 0, "atinet_2": 1, "atinet_ramp": 0.4}[name]
     return randomize(model)
 
 
@@ -86,7 +88,7 @@ def test_outputs_are_those_of_the_network(name, tmp_path, predict):
     assert not folded.trainable_variables
     assert all(variable.name in ("kernel", "bias") for variable in folded.variables)
     is_distilled = any("distillation" in layer.name for layer in folded.layers)
-    assert is_distilled == (name in ("atinet_2", "padnet"))
+    assert is_distilled == (name in ("atinet_2", "atinet_ramp", "padnet"))
 
     folded.save(tmp_path / "folded.keras")
     loaded = keras.saving.load_model(tmp_path / "folded.keras")

@@ -359,6 +359,28 @@ def test_it_is_made_once_for_an_optimizer_of_the_user():
     assert type(again) is type(user) and again.get_config() == user.get_config()
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX's variables share memory")
+def test_no_two_variables_share_memory():
+    """A train step on a GPU gives its arguments away, each once."""
+    ours, plain = make_variables(), make_variables()
+    whole, store = optimizers.Nadam(0.01, use_ema=True), {}
+    take_step(whole, plain, gradients(0))
+    whole.save_own_variables(store)
+    optimizer = in_groups(optimizers.Nadam(0.01, use_ema=True), ours)
+    optimizer.build(ours)
+
+    def check():
+        variables = [*ours, *optimizer.variables]
+        places = {variable.value.unsafe_buffer_pointer() for variable in variables}
+        assert len(places) == len(variables)
+
+    optimizer.load_own_variables(store)
+    check()
+    for names in (["front"], None):
+        optimizer.restart(names)
+        check()
+
+
 @keras.saving.register_keras_serializable(package="tests")
 class OfTwoArguments(optimizers.SGD):
     def __init__(self, factor, **kwargs):

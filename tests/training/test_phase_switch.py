@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_atinet
+from keras_atinet.checkpoints import _named_variables
 from keras_atinet.layers import AttentionMask
 
 TASKS = ("segmentation", "depth", "normal")
@@ -46,7 +47,10 @@ def test_gradients_reach_the_distillation_in_phase_2_only(count, batch, values):
 
 @pytest.fixture
 def small(make):
-    return lambda **arguments: make(keras_atinet.ATINet, tasks=("depth",), metrics={}, **arguments)
+    def small(tasks=("depth",), **arguments):
+        return make(keras_atinet.ATINet, tasks=tasks, metrics={}, **arguments)
+
+    return small
 
 
 class Watch(keras.callbacks.Callback):
@@ -79,7 +83,7 @@ def test_switch_resets_modules_and_optimizer_slots(small, batch, values, reset):
     switch.set_model(model)
     switch.set_params({"epochs": 2})
     before = values(model.trainable_variables)
-    slots = {slot.name: slot for slot in model.optimizer.variables}
+    state = {id(variable): values([variable])[0] for variable in model.optimizer.variables}
     switch.on_epoch_begin(0)
     assert not model.distillation_active
     switch.on_epoch_begin(1)
@@ -97,10 +101,7 @@ def test_switch_resets_modules_and_optimizer_slots(small, batch, values, reset):
         assert len(masks) == 10 and len(model.module_layers("attention")) == 20
     for variable, old in zip(model.trainable_variables, before, strict=True):
         new = keras.ops.convert_to_numpy(variable)
-        name = variable.path.replace("/", "_")
-        momentum = keras.ops.convert_to_numpy(slots[f"{name}_momentum"])
         if id(variable) in reset_ids:
-            assert (momentum == 0).all()
             if new.ndim == 4:
                 assert not np.array_equal(old, new), variable.path
                 fans = new.shape[0] * new.shape[1] * (new.shape[2] + new.shape[3])
@@ -112,6 +113,15 @@ def test_switch_resets_modules_and_optimizer_slots(small, batch, values, reset):
                 assert (new == 0).all()
         else:
             np.testing.assert_array_equal(old, new)
+    # The state of a group is new or as it was; that of the distillation was never anything else.
+    for part in model.optimizer._parts:
+        restarted = part.name in (*kinds, "distillation")
+        for variable in part.optimizer.variables:
+            now = keras.ops.convert_to_numpy(variable)
+            if restarted:
+                assert (now == 0).all()
+            else:
+                np.testing.assert_array_equal(now, state[id(variable)])
     after = values(model.trainable_variables)
     switch.on_epoch_begin(1)
     for old, new in zip(after, values(model.trainable_variables), strict=True):
@@ -125,11 +135,13 @@ def test_moving_average_of_a_reset_weight_starts_from_it(small, values):
     switch.set_model(model)
     switch.set_params({"epochs": 1})
     switch.on_epoch_begin(0)
-    slots = {slot.name: slot for slot in model.optimizer.variables}
-    for layer in model.module_layers("attention"):
-        for variable in layer.trainable_variables:
-            average = slots[variable.path.replace("/", "_") + "_average"]
-            np.testing.assert_array_equal(*values([average, variable]))
+    reset = {id(v) for layer in model.module_layers("attention") for v in layer.variables}
+    averages = model.optimizer._model_variables_moving_average
+    pairs = zip(model.trainable_variables, averages, strict=True)
+    checked = [values(pair) for pair in pairs if id(pair[0]) in reset]
+    assert len(checked) == 20 * 4 + 10 * 4
+    for variable, average in checked:
+        np.testing.assert_array_equal(average, variable)
 
 
 def test_a_stopped_fit_goes_on_in_the_right_phase(small, batch, values, tmp_path):
@@ -180,6 +192,213 @@ def test_errors(make, batch):
         keras_atinet.PhaseSwitch(at=2)
     with pytest.raises(ValueError, match=r"attention.*decoder"):
         keras_atinet.PhaseSwitch(reset="decoder")
+    with pytest.raises(ValueError, match=r"`restart`.*'reset', 'all'.*'some'"):
+        keras_atinet.PhaseSwitch(restart="some")
+    for ramp in (-1, 0.5):
+        with pytest.raises(ValueError, match=r"`ramp`.*number of epochs.*Received"):
+            keras_atinet.PhaseSwitch(ramp=ramp)
     model = make(keras_atinet.Split, tasks=("depth",))
     with pytest.raises(TypeError, match=r"`ATINet`.*Split"):
         model.fit(images, targets, verbose=0, callbacks=[keras_atinet.PhaseSwitch()])
+
+
+class Shares(keras.callbacks.Callback):
+    """Notes the share of distilled features in each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.shares = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.shares.append(self.model.distillation_share)
+
+
+def switched_on(model, switch, epochs, initial_epoch=0):
+    """What `fit` makes of the share, without training."""
+    switch.set_model(model)
+    switch.set_params({"epochs": epochs})
+    switch.on_train_begin()
+    shares = []
+    for epoch in range(initial_epoch, epochs):
+        switch.on_epoch_begin(epoch)
+        shares.append(round(model.distillation_share, 6))
+    return shares
+
+
+def test_a_ramp(small):
+    model = small()
+    switch = keras_atinet.PhaseSwitch(at=0.4, ramp=3, reset=())
+    assert switched_on(model, switch, 10) == [0, 0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
+    # A resumed training is where an undisturbed one would be, and a share never falls.
+    model.distillation_share = 0.5
+    assert switched_on(model, switch, 10, initial_epoch=6) == [0.75, 1, 1, 1]
+    assert switched_on(model, keras_atinet.PhaseSwitch(at=0.9, reset=()), 10) == [1] * 10
+    model.distillation_active = False
+    assert model.distillation_share == 0
+    assert switched_on(model, keras_atinet.PhaseSwitch(at=0, reset=()), 3) == [1, 1, 1]
+    with pytest.raises(ValueError, match=r"`distillation_share`.*\[0, 1\].*1.5"):
+        model.distillation_share = 1.5
+
+
+def test_all_starts_anew(small, batch, values):
+    """As in the authors' code: heads too, the whole optimizer, and the losses that DWA has seen."""
+    images, targets = batch
+    model = small(tasks=("depth", "normal"), balancer="dwa")
+    model.fit(
+        images,
+        targets,
+        epochs=3,
+        batch_size=2,
+        verbose=0,
+        callbacks=[keras_atinet.PhaseSwitch(at=1)],
+    )
+    assert int(model.optimizer.iterations) == 6 and values([model.balancer.last_losses])[0].all()
+    model.optimizer.learning_rate = 5e-3
+    before = values(model.trainable_variables)
+    switch = keras_atinet.PhaseSwitch(at=0, reset=("attention", "heads"), restart="all")
+    assert switched_on(model, switch, 1) == [1]
+    rate = np.float32(5e-3)
+    for variable in model.optimizer.variables:
+        array = keras.ops.convert_to_numpy(variable)
+        assert (array == (rate if variable.name == "learning_rate" else 0)).all()
+    assert not values([model.balancer.last_losses])[0].any()
+    np.testing.assert_array_equal(values([model.balancer.current_weights])[0], [1, 1])
+    reset = {
+        id(v)
+        for kind in ("attention", "heads")
+        for m in model.module_layers(kind)
+        for v in m.variables
+    }
+    for variable, old in zip(model.trainable_variables, before, strict=True):
+        if variable.name == "kernel":
+            same = np.array_equal(*values([variable]), old)
+            assert same != (id(variable) in reset), variable.path
+
+
+def test_fit_leaves_trained_attention_alone(small, batch, values, capsys, tmp_path):
+    """Weights from a published file, and those of a first phase that was saved."""
+    images, targets = batch[0], {"depth": batch[1]["depth"]}
+    random = np.random.default_rng(0)
+    model = small(optimizer=keras.optimizers.SGD(0.0))
+    state = {}
+    for name, variable in _named_variables(model):
+        array = random.uniform(0.5, 1.5, variable.shape).astype("float32")
+        state[name] = np.moveaxis(array, (0, 1, 2, 3), (2, 3, 1, 0)) if array.ndim == 4 else array
+    keras_atinet.load_torch_checkpoint(model, state)
+    assert model.distillation_active
+    before = values(model.trainable_variables)
+    model.fit(images, targets, epochs=2, verbose=0)
+    for old, new in zip(before, values(model.trainable_variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert "ATINet" not in capsys.readouterr().out
+
+    keras_atinet.load_torch_checkpoint(model, state, distillation_active=False)
+    model.fit(images, targets, epochs=2, verbose=0)
+    for old, new in zip(before, values(model.trainable_variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert not model.distillation_active
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "distillation stays off" in line and "callbacks=[keras_atinet.PhaseSwitch()]" in line
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    loaded.fit(images, targets, epochs=2, verbose=0)
+    assert not loaded.distillation_active
+    # A training that goes on says so.
+    loaded.fit(images, targets, initial_epoch=1, epochs=2, verbose=0)
+    assert loaded.distillation_active
+
+
+def test_fits_of_one_epoch_have_no_first_phase(small, batch):
+    images, targets = batch[0], {"depth": batch[1]["depth"]}
+    model = small()
+    with pytest.warns(UserWarning, match=r"`fit\(epochs=1\)`.*no first phase") as record:
+        for _ in range(2):
+            model.fit(images, targets, epochs=1, verbose=0)
+    assert len([w for w in record if "first phase" in str(w.message)]) == 1
+    assert model.distillation_active
+
+
+def test_learning_rates_are_the_users(small, batch):
+    """Set by callbacks, logged and read as with a plain optimizer."""
+    images, targets = batch[0], {"depth": batch[1]["depth"]}
+    user = keras.optimizers.Adam(1e-2)
+    model = small(optimizer=user)
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch: 1e-2 / 2**epoch)
+    history = model.fit(images, targets, epochs=2, verbose=0, callbacks=[halve]).history
+    np.testing.assert_allclose(history["learning_rate"], [1e-2, 5e-3])
+    plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=1, min_delta=1e9)
+    history = model.fit(images, targets, epochs=3, verbose=0, callbacks=[plateau]).history
+    np.testing.assert_allclose(history["learning_rate"], [5e-3, 5e-3, 5e-4], rtol=1e-6)
+    assert float(user.learning_rate) == float(model.optimizer.learning_rate)
+    assert int(model.optimizer.iterations) == int(user.iterations) == 5
+
+
+def test_swapped_averages_meet_the_switch(small, batch, values):
+    """What the switch resets are the weights, not the averages that stand in for them."""
+    images, targets = batch[0], {"depth": batch[1]["depth"]}
+    model = small(optimizer=keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.5))
+    reset = [v for layer in model.module_layers("attention") for v in layer.trainable_variables]
+    noted = []
+
+    class Note(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            noted.append(values(reset))
+
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    switch = keras_atinet.PhaseSwitch(at=0.5, seed=3)
+    model.fit(images, targets, epochs=2, verbose=0, callbacks=[switch, swap, Note()])
+    other = small()
+    switched_on(other, keras_atinet.PhaseSwitch(at=0, seed=3), 1)
+    expected = [v for layer in other.module_layers("attention") for v in layer.trainable_variables]
+    for array, weight in zip(noted[1], values(expected), strict=True):
+        np.testing.assert_array_equal(array, weight)
+    assert all(np.isfinite(array).all() for array in values(model.trainable_variables))
+    # Of the distillation, which is off in the first epoch, no average of zeros is left.
+    kernels = [v for v in model.get_layer("distillation").weights if v.name == "kernel"]
+    assert all(array.any() for array in values(kernels))
+
+
+def test_groups_of_weights(small, batch, values):
+    """Each has its own learning rate, and weight decay leaves a distillation that is off alone."""
+    images, targets = batch[0], {"depth": batch[1]["depth"]}
+    multipliers = {"attention": 1e-30, "heads": 2.0}
+    optimizer = keras.optimizers.SGD(0.1, weight_decay=0.5)
+    model = small(optimizer=optimizer, learning_rate_multipliers=multipliers)
+    layers = {
+        "distillation": [model.get_layer("distillation")],
+        **{kind: model.module_layers(kind) for kind in multipliers},
+    }
+    groups = {
+        id(variable): name
+        for name, members in layers.items()
+        for layer in members
+        for variable in layer.trainable_variables
+    }
+    assert set(model.optimizer_groups()) == set(layers)
+    before = values(model.trainable_variables)
+    model.fit(images, targets, verbose=0, callbacks=[keras_atinet.PhaseSwitch(at=1)])
+    after = values(model.trainable_variables)
+    for variable, old, new in zip(model.trainable_variables, before, after, strict=True):
+        if groups.get(id(variable)) in ("attention", "distillation"):
+            np.testing.assert_array_equal(new, old)
+        elif variable.name in ("kernel", "gamma"):
+            assert not np.array_equal(new, old), variable.path
+    assert model.get_compile_config()["learning_rate_multipliers"] == multipliers
+    with pytest.raises(ValueError, match=r"'attention', 'distillation', 'heads'.*encoder"):
+        small(learning_rate_multipliers={"encoder": 0.1})
+
+
+def test_compiling_again_keeps_the_users_optimizer(small, batch):
+    images, targets = batch[0], {"depth": batch[1]["depth"]}
+    user = keras.optimizers.Adam(1e-2)
+    model = small(optimizer=user)
+    model.train_on_batch(images, targets)
+    optimizer = model.optimizer
+    for given in (user, optimizer):
+        model.compile(given, metrics={}, run_eagerly=model.run_eagerly)
+        assert model.optimizer is optimizer and int(optimizer.iterations) == 1
+        config = model.get_compile_config()["optimizer"]
+        assert type(keras.saving.deserialize_keras_object(config)) is type(user)
+    model.compile("sgd", metrics={})
+    assert model.optimizer is not optimizer and int(model.optimizer.iterations) == 0
