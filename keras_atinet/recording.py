@@ -51,8 +51,7 @@ class Backup(keras.callbacks.Callback):
         states = self._states()
         if not states:
             return 0
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+        model.build_optimizer()
         model.load_weights(states[max(states)])
         return max(states)
 

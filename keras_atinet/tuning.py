@@ -99,7 +99,7 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         balancer = self.balancer(hp) if len(self.tasks) > 1 else "equal"
         model.compile(self.optimizer(hp), balancer)
         # Now, so that a tuner that loads the weights of a trial finds where its state belongs.
-        model.optimizer.build(model.trainable_variables)
+        model.build_optimizer()
         # What only training needs must be known before the first trial as well.
         self.batch_size(hp)
         if hasattr(model, "distillation_active"):

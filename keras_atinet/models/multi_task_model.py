@@ -167,6 +167,12 @@ class MultiTaskModel(TrainStep, keras.Model):
         # A function, because Keras tracks the metrics in an attribute as the model's own.
         self._compile_arguments = lambda: arguments
 
+    def build_optimizer(self):
+        """Makes the optimizer's variables for the weights that are trainable now, if not done."""
+        # A `LossScaleOptimizer` that is built twice cannot load what it saved.
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
     def optimizer_groups(self):
         """Groups of weights whose optimizer state and learning rate are their own.
 
@@ -449,7 +455,7 @@ class MultiTaskModel(TrainStep, keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        self.build_optimizer()
 
 
 def _as_list(callbacks):

@@ -13,7 +13,7 @@ class TrainStep:
     def prepare_variables(self):
         """Is called by `compile`."""
         # Variables made inside a traced step would cost a second trace of it.
-        self.optimizer.build(self.trainable_variables)
+        self.build_optimizer()
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -12,7 +12,7 @@ class TrainStep:
 
     def prepare_variables(self):
         """Is called by `compile`."""
-        self.optimizer.build(self.trainable_variables)
+        self.build_optimizer()
         # As convolutions read kernels and write their gradients; in another layout each would be
         # copied, and the optimizer would go through memory by leaps.
         for variable in [*self.trainable_variables, *self.optimizer.variables]:
