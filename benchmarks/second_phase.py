@@ -28,7 +28,7 @@ from keras_atinet.training.grouped_optimizer import GroupedOptimizer
 
 
 class ZeroedSlots(PhaseSwitch):
-    """The switch as it was before version 0.2: slots of 0, but the count of all steps."""
+    """The switch as it was at first: slots of 0, but the count of all steps."""
 
     def _switch(self, epoch):
         super()._switch(epoch)

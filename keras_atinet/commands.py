@@ -164,7 +164,8 @@ def info(arguments, argv):
         "dtype": model.dtype_policy.name,
     }
     if hasattr(model, "distillation_active"):
-        facts["phase"] = "2 (distilled)" if model.distillation_active else "1 (not distilled)"
+        share = model.distillation_share
+        facts["phase"] = f"2 ({share:.0%} distilled)" if share else "1 (not distilled)"
     if model.compiled:
         facts["balancer"] = type(model.balancer).__name__
         facts["optimizer"] = type(model.optimizer).__name__

@@ -51,7 +51,8 @@ class Backup(keras.callbacks.Callback):
         states = self._states()
         if not states:
             return 0
-        model.build_optimizer()
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
         model.load_weights(states[max(states)])
         return max(states)
 

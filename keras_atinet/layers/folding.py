@@ -136,10 +136,11 @@ def _(layer: TaskDistillation, dtype=None):
         if share == 1:
             return distilled
         parts = {"plain": (x, 1 - share), "distilled": (distilled, share)}
-        return keras.layers.Add(dtype=policy, name=f"{layer.name}_share")(
+        scaled = [
             keras.layers.Rescaling(scale, dtype=policy, name=f"{layer.name}_{name}")(part)
             for name, (part, scale) in parts.items()
-        )
+        ]
+        return keras.layers.Add(dtype=policy, name=f"{layer.name}_share")(scaled)
 
     return distil
 

@@ -105,14 +105,16 @@ class ATINet(MultiTaskModel):
         self.get_layer("distillation").share.assign(float(share))
 
     def optimizer_groups(self):
-        distillation = self.get_layer("distillation")
-        return {
-            **{
-                kind: OptimizerGroup([v for layer in layers for v in layer.variables])
-                for kind, layers in ((kind, self.module_layers(kind)) for kind in RESETTABLE)
-            },
-            "distillation": OptimizerGroup(distillation.variables, lambda: distillation.share > 0),
+        groups = {
+            kind: OptimizerGroup(
+                [variable for layer in self.module_layers(kind) for variable in layer.variables]
+            )
+            for kind in RESETTABLE
         }
+        distillation = self.get_layer("distillation")
+        # Replicas cannot meet inside a condition.
+        is_on = None if self.num_replicas > 1 else lambda: distillation.share > 0
+        return {**groups, "distillation": OptimizerGroup(distillation.variables, is_on)}
 
     def module_layers(self, kind):
         """The layers that `PhaseSwitch(reset=kind)` reinitialises.

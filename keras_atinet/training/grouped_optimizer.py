@@ -307,7 +307,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             super().load_own_variables(store)
 
     def _load_ungrouped(self, store):
-        """Takes the state of an optimizer without groups, as files before version 0.2 have it."""
+        """Takes the state of an optimizer without groups, as older files have it."""
         whole = self._new(None, self._trainable_variables)
         if len(store.keys()) != len(whole.variables):
             raise ValueError(

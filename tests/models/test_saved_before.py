@@ -1,7 +1,7 @@
-"""Files of version 0.1, from before optimizers had groups and the distillation a share.
+"""Files from before optimizers had groups and the distillation a share.
 
-Networks of two filters, trained for a few steps with Adam and DWA on PyTorch; predictions of that
-version.
+Networks of two filters, trained for a few steps with Adam and DWA on PyTorch, and what the code of
+then (commit 893d7e4) predicted with them.
 """
 
 import gzip
@@ -42,7 +42,7 @@ def saved_arrays(file, group):
         return [np.array(saved[str(index)]) for index in range(len(saved))]
 
 
-def test_a_file_of_version_0_1(name, file):
+def test_a_file_from_before(name, file):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Skipping variable loading")
         model = keras.saving.load_model(file)

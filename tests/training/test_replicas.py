@@ -7,11 +7,14 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
+from keras_atinet.training.grouped_optimizer import GroupedOptimizer, OptimizerGroup
+
 TASKS = ("depth", "normal")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def strategy():
+    # One for all: TensorFlow numbers what the replicas of each new one exchange from 100 on.
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
@@ -43,6 +46,39 @@ def test_replicas_log_and_train_like_one_device(make, batch, strategy):
     one = train(tf.distribute.get_strategy(), images, targets)
     for name, expected in one.items():
         np.testing.assert_allclose(two[name], expected, rtol=1e-3, err_msg=name)
+
+
+def test_a_group_is_restarted_on_all_replicas(strategy, values):
+    """Two devices, each with half of the gradients, reach the weights of one."""
+
+    def train(strategy):
+        with strategy.scope():
+            variables = [keras.Variable(np.ones(size, "float32")) for size in (2, 3, 4)]
+            optimizer = GroupedOptimizer(
+                keras.optimizers.AdamW(0.1), {"front": OptimizerGroup(variables[:1])}
+            )
+            optimizer.build(variables)
+        share = 1.0 / strategy.num_replicas_in_sync
+
+        @tf.function
+        def step(scale):
+            def replica_step():
+                grads = [scale * share * tf.ones(variable.shape) for variable in variables]
+                optimizer.apply(grads, variables)
+
+            strategy.run(replica_step)
+
+        for scale in (1.0, -2.0, 0.5):
+            step(tf.constant(scale))
+        optimizer.restart(["front"])
+        step(tf.constant(3.0))
+        counts = [part.optimizer.iterations.numpy() for part in optimizer._parts]
+        assert counts == [4, 1]
+        return values(variables)
+
+    one, two = train(tf.distribute.get_strategy()), train(strategy)
+    for found, expected in zip(two, one, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_steps_cannot_be_skipped_on_replicas(make, strategy):
