@@ -36,6 +36,13 @@ def start(role, workload, arguments, files=()):
                 workload.replace(**changes),
                 {"KERAS_BACKEND": backend},
             )
+        if getattr(arguments, "checkout", None):
+            yield Contender(
+                f"{backend}, {arguments.checkout}",
+                f"keras_contender:{role}",
+                workload,
+                {"KERAS_BACKEND": backend, "PYTHONPATH": arguments.checkout},
+            )
     for file in files:
         yield Contender(file, f"file_contender:{role}", workload.replace(file=file))
 

@@ -104,6 +104,8 @@ def run_rounds(contenders, rounds, steps):
 
 def _serve(pipe, kind, workload, environment):
     os.environ.update({**ENVIRONMENT, **os.environ, **environment})
+    if "PYTHONPATH" in environment:
+        sys.path.insert(0, environment["PYTHONPATH"])
     if hasattr(os, "sched_setaffinity"):
         # The one limit on threads that all frameworks know.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: workload.threads])
