@@ -44,7 +44,7 @@ WAYS = {
     "before": ("switch as it was: slots zeroed", ZeroedSlots, {}),
     "now": ("switch as it is: optimizer restarted", PhaseSwitch, {}),
     "authors": (
-        "as the authors' code: heads too, all restarted",
+        "reset and restarted as the authors' code: heads too, all anew",
         PhaseSwitch,
         {"reset": ("attention", "heads"), "restart": "all"},
     ),

@@ -1,3 +1,5 @@
+import numbers
+
 import keras
 
 from keras_atinet.layers import AttentionMask, ConvBlock, PredictionHead, TaskDistillation
@@ -100,8 +102,8 @@ class ATINet(MultiTaskModel):
 
     @distillation_share.setter
     def distillation_share(self, share):
-        if not 0 <= share <= 1:
-            raise ValueError(f"`distillation_share` must lie in [0, 1]. Received: {share}.")
+        if not isinstance(share, numbers.Real) or not 0 <= share <= 1:
+            raise ValueError(f"`distillation_share` must lie in [0, 1]. Received: {share!r}.")
         self.get_layer("distillation").share.assign(float(share))
 
     def optimizer_groups(self):
@@ -135,15 +137,29 @@ class ATINet(MultiTaskModel):
         callbacks = super()._complete_callbacks(callbacks, initial_epoch)
         given = [callback for callback in callbacks if isinstance(callback, PhaseSwitch)]
         others = [callback for callback in callbacks if callback not in given]
+        if len(given) > 1:
+            raise ValueError(
+                "`fit` takes one `PhaseSwitch`, as there is one switch. "
+                f"Received: {len(given)} in `callbacks`."
+            )
+        goes_on = initial_epoch > 0 or any(
+            isinstance(callback, keras.callbacks.BackupAndRestore) for callback in others
+        )
         if not given and not self.distillation_active:
-            if initial_epoch == 0 and self._attention_is_trained():
+            if goes_on or not self._attention_is_trained():
+                given = [PhaseSwitch()]
+            else:
                 print(
                     "ATINet: the distillation stays off, because the switch to the second phase "
                     "would give the attention modules, which have been trained, new weights "
-                    "halfway. For two phases: `fit(..., callbacks=[keras_atinet.PhaseSwitch()])`."
+                    "halfway. For two phases: `fit(..., callbacks=[keras_atinet.PhaseSwitch()])`; "
+                    "to resume a training, `fit(..., initial_epoch=...)`."
                 )
-            else:
-                given = [PhaseSwitch()]
+        elif not given and self.distillation_share < 1:
+            print(
+                f"ATINet: the share of distilled features stays at {self.distillation_share:.2f}. "
+                "To resume the ramp, pass the `PhaseSwitch` that began it."
+            )
         # In front, but behind what at first puts the weights back that the switch is to reset.
         swaps = [isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in others]
         place = len(swaps) - swaps[::-1].index(True) if any(swaps) else 0

@@ -224,6 +224,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         class_weight=None,
         sample_weight=None,
         initial_epoch=0,
+        *args,
         **kwargs,
     ):
         """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
@@ -250,6 +251,7 @@ class MultiTaskModel(TrainStep, keras.Model):
             class_weight,
             sample_weight,
             initial_epoch,
+            *args,
             **kwargs,
         )
 

@@ -8,12 +8,14 @@ but refuses `learning_rate` and clips by the norm of each by itself.
 
 What is read here of `keras.optimizers.Optimizer` beyond its documented interface:
 `_trainable_variables`, `_iterations`, `_accumulated_gradients`, `_use_weight_decay`,
-`_model_variables_moving_average` (which `keras.callbacks.SwapEMAWeights` reads as well) and
-`_filter_empty_gradients`. `tests/training/test_grouped_optimizer.py` fails where one is gone.
+`_apply_weight_decay`, `_model_variables_moving_average` (which `keras.callbacks.SwapEMAWeights`
+reads as well) and `_filter_empty_gradients`. `tests/training/test_grouped_optimizer.py` fails where
+one is gone.
 """
 
 import contextlib
 import dataclasses
+import numbers
 from collections.abc import Callable
 
 import keras
@@ -44,6 +46,22 @@ class _Part:
     is_on: Callable | None = None
     on: object = None  # what `is_on` returned, inside `GroupedOptimizer.conditions`
 
+    def is_on_now(self):
+        return self.is_on() if self.on is None else self.on
+
+
+def _setting(name):
+    """A setting of the user's optimizer, which all groups share."""
+
+    def get(self):
+        return getattr(self._parts[0].optimizer, name) if self._parts else None
+
+    def set(self, value):
+        for part in self._parts:
+            setattr(part.optimizer, name, value)
+
+    return property(get, set)
+
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class GroupedOptimizer(keras.optimizers.Optimizer):
@@ -55,8 +73,9 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     count of steps and with them bias correction and decay rates begin again. The learning rate,
     a schedule's included, stays that of the user's optimizer, times the group's multiplier.
 
-    `compile` of a network with groups makes it. `learning_rate` and `iterations` are those of the
-    user's optimizer. Gradients are clipped by the global norm over all weights together.
+    `compile` of a network with groups makes it. `learning_rate`, `iterations` and what every
+    optimizer of Keras can be set to are those of the user's optimizer. Gradients are clipped by the
+    global norm over all weights together.
 
     Args:
         optimizer: `keras.optimizers.Optimizer`, not built yet; no `LossScaleOptimizer`, which goes
@@ -75,7 +94,17 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         >>> optimizer.restart(["attention"])
     """
 
-    _parts = ()  # the constructor of Keras sets `loss_scale_factor`
+    _parts = ()  # the constructor of Keras sets what follows
+    _part_of = {}
+    weight_decay = _setting("weight_decay")
+    clipnorm = _setting("clipnorm")
+    clipvalue = _setting("clipvalue")
+    global_clipnorm = _setting("global_clipnorm")
+    use_ema = _setting("use_ema")
+    ema_momentum = _setting("ema_momentum")
+    ema_overwrite_frequency = _setting("ema_overwrite_frequency")
+    loss_scale_factor = _setting("loss_scale_factor")
+    gradient_accumulation_steps = _setting("gradient_accumulation_steps")
 
     def __init__(self, optimizer, groups, multipliers=None):
         super().__init__(learning_rate=0.0, name=optimizer.name)
@@ -92,7 +121,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def multipliers(self, multipliers):
         multipliers = dict(multipliers or {})
         if not set(multipliers) <= set(self._groups) or not all(
-            value > 0 for value in multipliers.values()
+            isinstance(value, numbers.Real) and value > 0 for value in multipliers.values()
         ):
             raise ValueError(
                 "`learning_rate_multipliers` must give groups of this network's weights, "
@@ -111,14 +140,17 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 "`type(optimizer).from_config(optimizer.get_config())`."
             )
         names = {id(v): name for name, group in self._groups.items() for v in group.variables}
-        super().build(variables)
+        # Not tracked as variables of this optimizer: they are the network's.
+        object.__setattr__(self, "_trainable_variables", list(variables))
         main.variables = [v for v in variables if id(v) not in names]
         main.optimizer.build(main.variables)
+        _decay_if_any(main.optimizer)
         for name, group in self._groups.items():
             members = [v for v in variables if names.get(id(v)) == name]
             if members:
                 self._parts.append(_Part(name, self._new(name, members), members, group.is_on))
         self._part_of = {id(v): part for part in self._parts for v in part.variables}
+        self.built = True
 
     def _new(self, name, variables):
         """An optimizer as the user's was when it was new; its learning rate is the user's."""
@@ -138,6 +170,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 f"`from_config(get_config())` fails: {error}"
             ) from error
         optimizer._use_weight_decay = main._use_weight_decay  # `exclude_from_weight_decay`
+        _decay_if_any(optimizer)
         optimizer.build(variables)
         return optimizer
 
@@ -162,17 +195,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return self._parts[0].optimizer.iterations
 
     @property
-    def loss_scale_factor(self):
-        return self._parts[0].optimizer.loss_scale_factor if self._parts else None
-
-    @loss_scale_factor.setter
-    def loss_scale_factor(self, factor):
-        for part in self._parts:
-            part.optimizer.loss_scale_factor = factor
-
-    @property
     def _model_variables_moving_average(self):
-        if not self._parts[0].optimizer.use_ema:
+        if not self.use_ema:
             raise AttributeError("`use_ema` is off.")  # `hasattr` asks
         averages = {
             id(variable): average for part in self._parts for average, variable in _averages(part)
@@ -188,8 +212,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         unknown = [variable.path for variable in variables if id(variable) not in self._part_of]
         if unknown:
             raise ValueError(
-                "The optimizer was built before these weights were trainable: "
-                f"{unknown}. Compile the model again after changing `trainable`."
+                f"The optimizer was built without these weights: {unknown}. After changing "
+                "`trainable`, compile the model again with a new optimizer."
             )
         grads = self._clip_together(grads, variables)
         # The user's own last: learning rate schedules read its count of steps.
@@ -226,12 +250,12 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         With accumulated gradients `A` the norm is that of `(g + A) / steps` at a step that updates
         weights, so `A` is scaled along with `g` there.
         """
-        main = self._parts[0].optimizer
-        limit, steps = main.global_clipnorm, main.gradient_accumulation_steps
+        limit, steps = self.global_clipnorm, self.gradient_accumulation_steps
         if not limit:
             return grads
+        grads = self.mask(grads, variables)
         accumulated = self._accumulated(variables) if steps else []
-        scale = main.loss_scale_factor or 1.0
+        scale = self.loss_scale_factor or 1.0
         sums = [gradient / scale for gradient in grads]
         if steps:
             pairs = zip(sums, accumulated, strict=True)
@@ -240,10 +264,21 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         # Not a number where the norm is none, as in Keras.
         factor = limit * ops.minimum(1.0 / norm, 1.0 / limit) + (norm - norm)
         if steps:
-            factor = ops.where((main._iterations + 1) % steps == 0, factor, 1.0)
+            is_update = (self._parts[0].optimizer._iterations + 1) % steps == 0
+            factor = ops.where(is_update, factor, 1.0)
             for other in accumulated:
                 other.assign(other * factor)
         return [gradient * ops.cast(factor, gradient.dtype) for gradient in grads]
+
+    def mask(self, grads, variables):
+        """The gradients, but 0 for groups that are off, even where they were not a number."""
+        masked = []
+        for gradient, variable in zip(grads, variables, strict=True):
+            part = self._part_of.get(id(variable))
+            if gradient is not None and part is not None and part.is_on is not None:
+                gradient = ops.where(part.is_on_now(), gradient, ops.zeros_like(gradient))
+            masked.append(gradient)
+        return masked
 
     def _accumulated(self, variables):
         found = {
@@ -261,7 +296,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Forgets what the optimizer remembers of some groups of weights, or of all weights.
 
         Slots and the count of steps become those of a new optimizer for the weights as they are
-        now. Exponential moving averages start from these weights. The learning rate stays.
+        now. Exponential moving averages start from these weights. The learning rate stays; a
+        schedule begins again if all weights do, as it counts the steps of those in no group.
 
         Args:
             names: optional sequence of names of groups. Defaults to all weights, those in no group
@@ -274,7 +310,6 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             raise ValueError(
                 f"There are the groups {sorted(self._groups)}. Received: names={names}."
             )
-        main = self._parts[0].optimizer
         for part in self._parts if self.built else ():
             if names is not None and part.name not in names:
                 continue
@@ -282,10 +317,13 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             for variable, value in zip(part.optimizer.variables, new.variables, strict=True):
                 variable.assign(value)
             _start_averages(part)
-            if names is not None and main.gradient_accumulation_steps:
+            if names is not None and self.gradient_accumulation_steps:
                 # So that it updates its weights in the same steps as the others.
-                count = main._iterations % main.gradient_accumulation_steps
+                count = self._parts[0].optimizer._iterations % self.gradient_accumulation_steps
                 part.optimizer._iterations.assign(count)
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        self._parts[0].optimizer.exclude_from_weight_decay(var_list, var_names)
 
     def scale_loss(self, loss):
         return self._parts[0].optimizer.scale_loss(loss)
@@ -334,13 +372,20 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
-    """Keras's, but that it leaves the state of the optimizer inside to that optimizer.
+    """Keras's around a `GroupedOptimizer`.
 
-    Keras's counts all variables, and drops the state of a file that has another number.
+    Gradients of groups that are off do not count as overflow. The state of the optimizer inside is
+    left to that optimizer: Keras's counts all variables, and drops the state of a file that has
+    another number.
     """
+
+    def apply(self, grads, trainable_variables=None):
+        variables = trainable_variables or self._trainable_variables
+        super().apply(self.inner_optimizer.mask(grads, variables), trainable_variables)
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         with self.inner_optimizer.conditions():
+            grads = self.inner_optimizer.mask(grads, self._trainable_variables)
             return super().stateless_apply(optimizer_variables, grads, trainable_variables)
 
     def save_own_variables(self, store):
@@ -350,6 +395,11 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     def load_own_variables(self, store):
         for index, variable in enumerate(self._variables):
             variable.assign(store[str(index)])
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Keras's own around the user's optimizer, to which `compile` gives groups."""
+        return keras.optimizers.LossScaleOptimizer.from_config(config, custom_objects)
 
 
 def group_optimizer(optimizer, groups, multipliers=None, scale_loss=False, current=None):
@@ -371,22 +421,39 @@ def group_optimizer(optimizer, groups, multipliers=None, scale_loss=False, curre
     optimizer = keras.optimizers.get(optimizer)
     if not groups and not multipliers:
         return optimizer
-    inner = _inner(optimizer)
-    scaled = inner is not optimizer
-    for known in (inner, _inner(current)):
-        if isinstance(known, GroupedOptimizer) and inner in (known, known._parts[0].optimizer):
-            known.multipliers = multipliers
-            return optimizer if known is inner else current
-    grouped = GroupedOptimizer(inner, groups, multipliers)
-    if scaled:
-        scale, steps = optimizer.initial_scale, optimizer.dynamic_growth_steps
-        return LossScaleOptimizer(grouped, scale, steps, name=optimizer.name)
-    return LossScaleOptimizer(grouped, name="loss_scale_optimizer") if scale_loss else grouped
+    inner, known = _inner(optimizer), _inner(current)
+    if isinstance(known, GroupedOptimizer) and inner in (known, known._parts[0].optimizer):
+        grouped = known
+        grouped.multipliers = multipliers
+    else:
+        # One in the groups of another network is taken out of them.
+        inner = inner._parts[0].optimizer if isinstance(inner, GroupedOptimizer) else inner
+        grouped = GroupedOptimizer(inner, groups, multipliers)
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if not scaled and not scale_loss:
+        return grouped
+    if isinstance(current, LossScaleOptimizer) and current.inner_optimizer is grouped:
+        return current
+    options = (optimizer.initial_scale, optimizer.dynamic_growth_steps) if scaled else ()
+    name = optimizer.name if scaled else "loss_scale_optimizer"
+    return LossScaleOptimizer(grouped, *options, name=name)
 
 
 def restart(optimizer, names=None):
     """`GroupedOptimizer.restart`, of one that may be inside a `LossScaleOptimizer`."""
     _inner(optimizer).restart(names)
+
+
+def _decay_if_any(optimizer):
+    """On PyTorch, Keras's weight decay fails without a weight to decay, which a part may lack."""
+    decay = optimizer._apply_weight_decay
+
+    def apply_weight_decay(variables):
+        if any(map(optimizer._use_weight_decay, variables)):
+            decay(variables)
+
+    if keras.backend.backend() == "torch":
+        optimizer._apply_weight_decay = apply_weight_decay
 
 
 def _inner(optimizer):
@@ -400,7 +467,7 @@ def _step(part, grads, variables):
     if part.is_on is None:
         step()
         return
-    is_on = part.is_on() if part.on is None else part.on
+    is_on = part.is_on_now()
     if keras.backend.backend() == "jax":
         # Nothing can be assigned within a condition of JAX.
         changed = [*part.optimizer.variables, *variables]

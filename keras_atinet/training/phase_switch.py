@@ -1,4 +1,5 @@
 import math
+import numbers
 import warnings
 
 import keras
@@ -17,7 +18,8 @@ class PhaseSwitch(keras.callbacks.Callback):
     and gives the modules in `reset` (frozen ones apart) new random weights. The optimizer starts
     anew for these weights and for those of the distillation, which had no gradient before: they
     step exactly as under a new optimizer, at the learning rate of the others. With `restart="all"`
-    it does so for all weights, and the balancer forgets the losses that it has seen.
+    the optimizer starts anew for all weights (a learning rate schedule included), and so does the
+    balancer: it forgets the losses that it has seen and the weights that it has learnt.
 
     The share of the distilled features in what the decoder reads is
 
@@ -45,7 +47,8 @@ class PhaseSwitch(keras.callbacks.Callback):
     Example:
         >>> model.fit(train, epochs=200, callbacks=[keras_atinet.PhaseSwitch(at=0.5)])
 
-        As the authors' published code, which trains the second half in a process of its own:
+        Reset and restarted as in the authors' published code, which trains the second half in a
+        process of its own:
 
         >>> keras_atinet.PhaseSwitch(reset=("attention", "heads"), restart="all")
 
@@ -66,7 +69,7 @@ class PhaseSwitch(keras.callbacks.Callback):
                 f"`restart` of `PhaseSwitch` must be one of {RESTARTS}. "
                 f"Received: restart={restart!r}."
             )
-        if not (isinstance(ramp, int) and ramp >= 0):
+        if not isinstance(ramp, numbers.Integral) or isinstance(ramp, bool) or ramp < 0:
             raise ValueError(
                 "`ramp` of `PhaseSwitch` must be a number of epochs, an int not below 0. "
                 f"Received: ramp={ramp!r}."
@@ -97,6 +100,13 @@ class PhaseSwitch(keras.callbacks.Callback):
                     "epochs, or say `PhaseSwitch(at=0)`.",
                     stacklevel=2,
                 )
+            if self.params["epochs"] - first <= self.ramp:
+                warnings.warn(
+                    f"`PhaseSwitch(ramp={self.ramp})` does not end: there are "
+                    f"{self.params['epochs'] - first} epochs from the switch on. Choose a shorter "
+                    "ramp.",
+                    stacklevel=2,
+                )
             self._switch(epoch)
         share = min(1.0, (epoch - first + 1) / (self.ramp + 1))
         self.model.distillation_share = max(self.model.distillation_share, share)
@@ -118,7 +128,7 @@ class PhaseSwitch(keras.callbacks.Callback):
             self.model.balancer.restart()
         else:
             restart(self.model.optimizer, [*self.reset, "distillation"])
-        what = " and ".join(self.reset) or "nothing"
+        what = " and ".join(self.reset) if layers else "nothing"
         whose = "all weights" if self.restart == "all" else "these and those of the distillation"
         print(
             f"\nPhaseSwitch: distillation on from epoch {epoch + 1}; new weights: {what}; "

@@ -72,7 +72,12 @@ def take_step(optimizer, variables, grads):
     grads = [keras.ops.convert_to_tensor(gradient) for gradient in grads]
     if not optimizer.built:
         optimizer.build(variables)
-    if keras.backend.backend() != "jax":
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.function(lambda grads: optimizer.apply(grads, variables))(grads)
+        return
+    if keras.backend.backend() == "torch":
         optimizer.apply(grads, variables)
         return
     state = [v.value for v in optimizer.variables], grads, [v.value for v in variables]
@@ -189,17 +194,20 @@ def test_a_group_that_is_off_is_not_stepped(name):
     check_equal(ours[:2], plain[:2])
 
 
-def test_all_start_anew():
+@pytest.mark.parametrize("name", ["nadam", "ftrl", "schedule"])
+def test_all_start_anew(name):
+    """The learning rate stays, but for a schedule, which begins again."""
     ours, plain = make_variables(), make_variables()
-    optimizer = in_groups(optimizers.Nadam(0.01), ours)
+    optimizer, new = in_groups(CONFIGURATIONS[name](), ours), CONFIGURATIONS[name]()
     for step in range(3):
         take_step(optimizer, ours, gradients(step))
-    optimizer.learning_rate = 0.005
+    if name != "schedule":
+        optimizer.learning_rate = new.learning_rate = 0.005
     optimizer.restart()
-    assert int(optimizer.iterations) == 0 and float(optimizer.learning_rate) == np.float32(0.005)
+    assert int(optimizer.iterations) == 0
+    assert float(optimizer.learning_rate) == float(new.learning_rate)
     for variable, value in zip(plain, arrays(ours), strict=True):
         variable.assign(value)
-    new = optimizers.Nadam(0.005)
     for step in range(3, 6):
         take_step(optimizer, ours, gradients(step))
         take_step(new, plain, gradients(step))
@@ -220,7 +228,7 @@ def test_learning_rates_of_groups():
         take_step(whole, plain[2:], gradients(step)[2:])
         check_equal(ours, plain, 2e-6)
     assert float(user.learning_rate) == float(optimizer.learning_rate) == np.float32(0.01)
-    for wrong in ({"back": 1.0}, {"front": 0.0}):
+    for wrong in ({"back": 1.0}, {"front": 0.0}, {"front": "high"}):
         with pytest.raises(ValueError, match=r"`learning_rate_multipliers`.*\['front'\].*Received"):
             in_groups(optimizers.SGD(0.1), ours, multipliers=wrong)
 
@@ -236,7 +244,9 @@ def test_weights_without_decay():
     take_step(optimizer, ours, zeros)
     optimizer.restart(["front"])
     take_step(optimizer, ours, zeros)
-    shares = [0.95**2, 1, 0.95**2, 0.95**2]
+    optimizer.exclude_from_weight_decay(var_names=["bias", "kernel"])
+    take_step(optimizer, ours, zeros)
+    shares = [0.95**2, 1, 0.95**3, 0.95**3]
     for array, old, share in zip(arrays(ours), before, shares, strict=True):
         np.testing.assert_allclose(array, share * old, rtol=1e-5)
 
@@ -323,6 +333,25 @@ def test_losses_are_scaled_around_it_and_a_step_may_overflow(scaled):
     assert float(fresh.scale_loss(1.0)) == float(whole.scale_loss(1.0))
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_gradients_of_a_group_that_is_off_may_be_anything(scaled):
+    """They are in no norm, and overflow nothing."""
+    ours, plain = make_variables(), make_variables()
+    on = keras.Variable(0.0)
+    groups = {"front": OptimizerGroup(ours[:2], lambda: on > 0)}
+    optimizer = group_optimizer(optimizers.SGD(0.1, global_clipnorm=0.5), groups, scale_loss=scaled)
+    whole = optimizers.SGD(0.1, global_clipnorm=0.5)
+    whole = optimizers.LossScaleOptimizer(whole) if scaled else whole
+    before = arrays(ours[:2])
+    for step in range(3):
+        grads = gradients(step)
+        take_step(optimizer, ours, [np.full_like(grads[0], np.nan), grads[1] * np.inf, *grads[2:]])
+        take_step(whole, plain[2:], grads[2:])
+    check_equal(ours[2:], plain[2:])
+    for array, expected in zip(arrays(ours[:2]), before, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
 def test_a_static_scale_is_off_inside_a_dynamic_one():
     ours, plain = make_variables(), make_variables()
     optimizer = group_optimizer(
@@ -354,9 +383,37 @@ def test_it_is_made_once_for_an_optimizer_of_the_user():
     assert group_optimizer(optimizer, groups, current=optimizer) is optimizer
     assert group_optimizer(optimizers.Adam(0.01), groups, current=optimizer) is not optimizer
     assert group_optimizer(user, {}) is user
+    # Of whatever is scaled around it, the part that asks for groups is ours.
+    scaled = group_optimizer(optimizer, groups, scale_loss=True, current=optimizer)
+    assert isinstance(scaled, LossScaleOptimizer) and scaled.inner_optimizer is optimizer
+    assert group_optimizer(user, groups, scale_loss=True, current=scaled) is scaled
+    around = optimizers.LossScaleOptimizer(optimizer)
+    found = group_optimizer(around, groups, current=optimizer)
+    assert isinstance(found, LossScaleOptimizer) and found.inner_optimizer is optimizer
+    # One of another network is taken out of its groups, and refused if it has been used there.
+    other = {"back": OptimizerGroup(ours[2:])}
+    taken = group_optimizer(optimizer, other)
+    assert taken is not optimizer
+    taken.build(ours)
+    with pytest.raises(ValueError, match="has been built"):
+        group_optimizer(taken, groups).build(ours)
     # A config is that of the user's optimizer.
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert type(again) is type(user) and again.get_config() == user.get_config()
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(scaled))
+    assert type(again) is optimizers.LossScaleOptimizer
+    assert type(again.inner_optimizer) is type(user)
+
+
+def test_settings_are_those_of_the_users_optimizer():
+    ours = make_variables()
+    user = optimizers.AdamW(0.01, weight_decay=0.5, global_clipnorm=2.0)
+    optimizer = in_groups(user, ours)
+    optimizer.build(ours)
+    assert optimizer.weight_decay == 0.5 and optimizer.global_clipnorm == 2.0
+    assert optimizer.use_ema is False and optimizer.gradient_accumulation_steps is None
+    optimizer.weight_decay = 0.25
+    assert [part.optimizer.weight_decay for part in optimizer._parts] == [0.25, 0.25]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX's variables share memory")
@@ -397,7 +454,7 @@ def test_errors():
         in_groups(OfTwoArguments(1), ours).build(ours)
     optimizer = in_groups(optimizers.Adam(0.01), ours)
     optimizer.build(ours[:3])
-    with pytest.raises(ValueError, match=r"built before.*\['scale'\].*Compile"):
+    with pytest.raises(ValueError, match=r"built without.*\['scale'\].*new optimizer"):
         optimizer.apply([keras.ops.ones((3,))], [ours[3]])
     with pytest.raises(ValueError, match=r"groups \['front'\].*back"):
         optimizer.restart(["back"])

@@ -194,10 +194,13 @@ def test_errors(make, batch):
         keras_atinet.PhaseSwitch(reset="decoder")
     with pytest.raises(ValueError, match=r"`restart`.*'reset', 'all'.*'some'"):
         keras_atinet.PhaseSwitch(restart="some")
-    for ramp in (-1, 0.5):
+    for ramp in (-1, 0.5, True):
         with pytest.raises(ValueError, match=r"`ramp`.*number of epochs.*Received"):
             keras_atinet.PhaseSwitch(ramp=ramp)
     model = make(keras_atinet.Split, tasks=("depth",))
+    twice = [keras_atinet.PhaseSwitch(), keras_atinet.PhaseSwitch(at=0.1)]
+    with pytest.raises(ValueError, match=r"one `PhaseSwitch`.*2 in"):
+        make(keras_atinet.ATINet, tasks=("depth",)).fit(images, targets, callbacks=twice)
     with pytest.raises(TypeError, match=r"`ATINet`.*Split"):
         model.fit(images, targets, verbose=0, callbacks=[keras_atinet.PhaseSwitch()])
 
@@ -236,8 +239,20 @@ def test_a_ramp(small):
     model.distillation_active = False
     assert model.distillation_share == 0
     assert switched_on(model, keras_atinet.PhaseSwitch(at=0, reset=()), 3) == [1, 1, 1]
-    with pytest.raises(ValueError, match=r"`distillation_share`.*\[0, 1\].*1.5"):
-        model.distillation_share = 1.5
+    for share in (1.5, "a"):
+        with pytest.raises(ValueError, match=rf"`distillation_share`.*\[0, 1\].*{share}"):
+            model.distillation_share = share
+
+
+def test_a_ramp_that_does_not_end(small, batch, capsys):
+    images, targets = batch[0], {"depth": batch[1]["depth"]}
+    model = small()
+    with pytest.warns(UserWarning, match=r"`PhaseSwitch\(ramp=3\)` does not end.*3 epochs"):
+        switched_on(model, keras_atinet.PhaseSwitch(at=0.4, ramp=np.int64(3), reset=()), 5)
+    assert model.distillation_share == 0.75
+    capsys.readouterr()
+    model.fit(images, targets, verbose=0)
+    assert "stays at 0.75" in capsys.readouterr().out and model.distillation_share == 0.75
 
 
 def test_all_starts_anew(small, batch, values):
@@ -304,8 +319,12 @@ def test_fit_leaves_trained_attention_alone(small, batch, values, capsys, tmp_pa
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     loaded.fit(images, targets, epochs=2, verbose=0)
     assert not loaded.distillation_active
-    # A training that goes on says so.
+    # A training that goes on says so, or has a callback that does.
     loaded.fit(images, targets, initial_epoch=1, epochs=2, verbose=0)
+    assert loaded.distillation_active
+    loaded.distillation_active = False
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    loaded.fit(images, targets, epochs=2, verbose=0, callbacks=[backup])
     assert loaded.distillation_active
 
 
