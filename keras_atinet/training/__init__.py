@@ -3,7 +3,8 @@
 import keras
 
 from keras_atinet.training.callbacks import BalancerUpdate, FiniteLosses
-from keras_atinet.training.grouped_optimizer import OptimizerGroup, group_optimizer
+from keras_atinet.training.grouped_optimizer import OptimizerGroup
+from keras_atinet.training.optimizer import group_optimizer
 from keras_atinet.training.paths import Paths
 from keras_atinet.training.phase_switch import PhaseSwitch
 

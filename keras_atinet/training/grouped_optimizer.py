@@ -6,11 +6,10 @@ with slots of zero and a count of 10,000 it would move by up to 6.5 times the le
 `Ftrl` divides by zero. `keras.optimizers.MultiOptimizer` has a count for each of its optimizers,
 but refuses `learning_rate` and clips by the norm of each by itself.
 
-What is read here of `keras.optimizers.Optimizer` beyond its documented interface:
+What is read here and in `optimizer_part.py` beyond the documented interface of Keras's optimizers:
 `_trainable_variables`, `_iterations`, `_accumulated_gradients`, `_use_weight_decay`,
-`_apply_weight_decay`, `_model_variables_moving_average` (which `keras.callbacks.SwapEMAWeights`
-reads as well) and `_filter_empty_gradients`. `tests/training/test_grouped_optimizer.py` fails where
-one is gone.
+`_apply_weight_decay`, `_filter_empty_gradients` and `_model_variables_moving_average` (which
+`keras.callbacks.SwapEMAWeights` reads as well). The tests fail where one is gone.
 """
 
 import contextlib
@@ -20,6 +19,8 @@ from collections.abc import Callable
 
 import keras
 from keras import ops
+
+from keras_atinet.training.optimizer_part import OptimizerPart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,20 +35,6 @@ class OptimizerGroup:
 
     variables: list
     is_on: Callable | None = None
-
-
-@dataclasses.dataclass
-class _Part:
-    """An optimizer and what it steps. Not in an attribute of a Keras object, so not saved twice."""
-
-    name: str | None  # None for the user's own instance
-    optimizer: keras.optimizers.Optimizer
-    variables: list
-    is_on: Callable | None = None
-    on: object = None  # what `is_on` returned, inside `GroupedOptimizer.conditions`
-
-    def is_on_now(self):
-        return self.is_on() if self.on is None else self.on
 
 
 def _setting(name):
@@ -108,7 +95,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     def __init__(self, optimizer, groups, multipliers=None):
         super().__init__(learning_rate=0.0, name=optimizer.name)
-        self._parts = [_Part(None, optimizer, [])]
+        self._parts = [OptimizerPart(None, optimizer)]
         self._groups = groups
         self.multipliers = multipliers
 
@@ -142,17 +129,17 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         names = {id(v): name for name, group in self._groups.items() for v in group.variables}
         # Not tracked as variables of this optimizer: they are the network's.
         object.__setattr__(self, "_trainable_variables", list(variables))
-        main.variables = [v for v in variables if id(v) not in names]
-        main.optimizer.build(main.variables)
-        _decay_if_any(main.optimizer)
+        main.build([v for v in variables if id(v) not in names])
         for name, group in self._groups.items():
             members = [v for v in variables if names.get(id(v)) == name]
             if members:
-                self._parts.append(_Part(name, self._new(name, members), members, group.is_on))
+                part = OptimizerPart(name, self._new(name), group.is_on)
+                part.build(members)
+                self._parts.append(part)
         self._part_of = {id(v): part for part in self._parts for v in part.variables}
         self.built = True
 
-    def _new(self, name, variables):
+    def _new(self, name):
         """An optimizer as the user's was when it was new; its learning rate is the user's."""
         main = self._parts[0].optimizer
         config = main.get_config()
@@ -170,8 +157,6 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 f"`from_config(get_config())` fails: {error}"
             ) from error
         optimizer._use_weight_decay = main._use_weight_decay  # `exclude_from_weight_decay`
-        _decay_if_any(optimizer)
-        optimizer.build(variables)
         return optimizer
 
     def _rate(self, name):
@@ -199,7 +184,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         if not self.use_ema:
             raise AttributeError("`use_ema` is off.")  # `hasattr` asks
         averages = {
-            id(variable): average for part in self._parts for average, variable in _averages(part)
+            id(variable): average for part in self._parts for average, variable in part.averages()
         }
         return [averages[id(variable)] for variable in self._trainable_variables]
 
@@ -224,7 +209,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 if self._part_of[id(variable)] is part
             ]
             if pairs:
-                _step(part, *map(list, zip(*pairs, strict=True)))
+                part.step(*map(list, zip(*pairs, strict=True)))
             elif part.name is None:
                 part.optimizer._iterations.assign_add(1)
 
@@ -235,14 +220,14 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     @contextlib.contextmanager
     def conditions(self):
         """Asks which groups are on now. On JAX `stateless_apply` hides variables that they read."""
-        asked = [part for part in self._parts if part.is_on is not None and part.on is None]
+        asked = [part for part in self._parts if part.is_gated and part.known is None]
         for part in asked:
-            part.on = part.is_on()
+            part.known = part.is_on()
         try:
             yield
         finally:
             for part in asked:
-                part.on = None
+                part.known = None
 
     def _clip_together(self, grads, variables):
         """Clips by the global norm over all parts; what each clips afterwards is short enough.
@@ -275,20 +260,16 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         masked = []
         for gradient, variable in zip(grads, variables, strict=True):
             part = self._part_of.get(id(variable))
-            if gradient is not None and part is not None and part.is_on is not None:
-                gradient = ops.where(part.is_on_now(), gradient, ops.zeros_like(gradient))
+            if gradient is not None and part is not None and part.is_gated:
+                gradient = ops.where(part.is_on(), gradient, ops.zeros_like(gradient))
             masked.append(gradient)
         return masked
 
     def _accumulated(self, variables):
         found = {
-            id(variable): accumulated
+            id(variable): gradient
             for part in self._parts
-            for variable, accumulated in zip(
-                part.optimizer._trainable_variables,
-                part.optimizer._accumulated_gradients,
-                strict=True,
-            )
+            for variable, gradient in part.accumulated()
         }
         return [found[id(variable)] for variable in variables]
 
@@ -313,10 +294,9 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         for part in self._parts if self.built else ():
             if names is not None and part.name not in names:
                 continue
-            new = self._new(part.name, part.variables)
-            for variable, value in zip(part.optimizer.variables, new.variables, strict=True):
-                variable.assign(value)
-            _start_averages(part)
+            new = self._new(part.name)
+            new.build(part.variables)
+            part.become_new(new)
             if names is not None and self.gradient_accumulation_steps:
                 # So that it updates its weights in the same steps as the others.
                 count = self._parts[0].optimizer._iterations % self.gradient_accumulation_steps
@@ -346,7 +326,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     def _load_ungrouped(self, store):
         """Takes the state of an optimizer without groups, as older files have it."""
-        whole = self._new(None, self._trainable_variables)
+        whole = self._new(None)
+        whole.build(self._trainable_variables)
         if len(store.keys()) != len(whole.variables):
             raise ValueError(
                 f"The file holds an optimizer's state of {len(store.keys())} variables, which does "
@@ -357,7 +338,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             )
         whole.load_own_variables(store)
         for part in self._parts:
-            _copy_state(whole, part)
+            part.take_state(whole)
 
     def get_config(self):
         return {"optimizer": keras.saving.serialize_keras_object(self._parts[0].optimizer)}
@@ -367,164 +348,4 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """The user's optimizer, new: `compile` gives it the groups of a network."""
         return keras.saving.deserialize_keras_object(
             config["optimizer"], custom_objects=custom_objects
-        )
-
-
-@keras.saving.register_keras_serializable(package="keras_atinet")
-class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
-    """Keras's around a `GroupedOptimizer`.
-
-    Gradients of groups that are off do not count as overflow. The state of the optimizer inside is
-    left to that optimizer: Keras's counts all variables, and drops the state of a file that has
-    another number.
-    """
-
-    def apply(self, grads, trainable_variables=None):
-        variables = trainable_variables or self._trainable_variables
-        super().apply(self.inner_optimizer.mask(grads, variables), trainable_variables)
-
-    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
-        with self.inner_optimizer.conditions():
-            grads = self.inner_optimizer.mask(grads, self._trainable_variables)
-            return super().stateless_apply(optimizer_variables, grads, trainable_variables)
-
-    def save_own_variables(self, store):
-        for index, variable in enumerate(self._variables):
-            store[str(index)] = variable.numpy()
-
-    def load_own_variables(self, store):
-        for index, variable in enumerate(self._variables):
-            variable.assign(store[str(index)])
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Keras's own around the user's optimizer, to which `compile` gives groups."""
-        return keras.optimizers.LossScaleOptimizer.from_config(config, custom_objects)
-
-
-def group_optimizer(optimizer, groups, multipliers=None, scale_loss=False, current=None):
-    """The optimizer of a network with groups of weights.
-
-    Args:
-        optimizer: what the user gave to `compile`: a `keras.optimizers.Optimizer` or its name.
-        groups, multipliers: as for `GroupedOptimizer`.
-        scale_loss: bool, whether losses must be scaled, for float16.
-        current: optional, the optimizer that the network has so far. It is kept where it belongs
-            to the same one of the user's, as Keras keeps an optimizer's state.
-
-    Returns:
-        A `GroupedOptimizer`, perhaps in a `LossScaleOptimizer`; without groups, the user's own.
-
-    Raises:
-        ValueError: if `multipliers` names no group or is not above 0.
-    """
-    optimizer = keras.optimizers.get(optimizer)
-    if not groups and not multipliers:
-        return optimizer
-    inner, known = _inner(optimizer), _inner(current)
-    if isinstance(known, GroupedOptimizer) and inner in (known, known._parts[0].optimizer):
-        grouped = known
-        grouped.multipliers = multipliers
-    else:
-        # One in the groups of another network is taken out of them.
-        inner = inner._parts[0].optimizer if isinstance(inner, GroupedOptimizer) else inner
-        grouped = GroupedOptimizer(inner, groups, multipliers)
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    if not scaled and not scale_loss:
-        return grouped
-    if isinstance(current, LossScaleOptimizer) and current.inner_optimizer is grouped:
-        return current
-    options = (optimizer.initial_scale, optimizer.dynamic_growth_steps) if scaled else ()
-    name = optimizer.name if scaled else "loss_scale_optimizer"
-    return LossScaleOptimizer(grouped, *options, name=name)
-
-
-def restart(optimizer, names=None):
-    """`GroupedOptimizer.restart`, of one that may be inside a `LossScaleOptimizer`."""
-    _inner(optimizer).restart(names)
-
-
-def _decay_if_any(optimizer):
-    """On PyTorch, Keras's weight decay fails without a weight to decay, which a part may lack."""
-    decay = optimizer._apply_weight_decay
-
-    def apply_weight_decay(variables):
-        if any(map(optimizer._use_weight_decay, variables)):
-            decay(variables)
-
-    if keras.backend.backend() == "torch":
-        optimizer._apply_weight_decay = apply_weight_decay
-
-
-def _inner(optimizer):
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def _step(part, grads, variables):
-    def step():
-        part.optimizer.apply(grads, variables)
-
-    if part.is_on is None:
-        step()
-        return
-    is_on = part.is_on_now()
-    if keras.backend.backend() == "jax":
-        # Nothing can be assigned within a condition of JAX.
-        changed = [*part.optimizer.variables, *variables]
-        before = [variable.value for variable in changed]
-        step()
-        for variable, value in zip(changed, before, strict=True):
-            variable.assign(ops.where(is_on, variable.value, value))
-        for average, variable in _averages(part):
-            average.assign(ops.where(is_on, average.value, variable.value))
-    else:
-        ops.cond(is_on, step, lambda: _start_averages(part))
-
-
-def _averages(part):
-    """Pairs of an exponential moving average and the weight that it is of."""
-    if not part.optimizer.use_ema:
-        return []
-    averages = part.optimizer._model_variables_moving_average
-    return list(zip(averages, part.optimizer._trainable_variables, strict=True))
-
-
-def _start_averages(part):
-    for average, variable in _averages(part):
-        _assign_copy(average, variable)
-
-
-def _assign_copy(variable, value):
-    """On JAX two variables would else share memory, which a step on a GPU refuses to give away."""
-    variable.assign(ops.copy(value))
-
-
-def _copy_state(whole, part):
-    """Gives a part what an optimizer of all weights remembers of its own.
-
-    An optimizer keeps a slot in a list that is as long as its weights, and what is common to all
-    in a single variable.
-    """
-    count = len(whole._trainable_variables)
-    places = {id(variable): index for index, variable in enumerate(whole._trainable_variables)}
-    indices = [places[id(variable)] for variable in part.variables]
-    own = ("_variables", "_trainable_variables")
-    copied = set()
-    for name, value in vars(whole).items():
-        target = getattr(part.optimizer, name, None)
-        if isinstance(value, keras.Variable):
-            pairs = [(target, value)]
-        elif isinstance(value, list) and len(value) == count and name not in own:
-            pairs = zip(target, [value[index] for index in indices], strict=True)
-        else:
-            continue
-        for variable, source in pairs:
-            if isinstance(variable, keras.Variable):
-                _assign_copy(variable, source)
-                copied.add(id(variable))
-    if not copied >= {id(variable) for variable in part.optimizer.variables}:
-        raise ValueError(
-            f"The file holds the state of a `{type(whole).__name__}` from before its weights were "
-            "in groups, and which slot belongs to which weight cannot be told. "
-            "Leave the state out: `load_model(file, compile=False)`, then compile."
         )

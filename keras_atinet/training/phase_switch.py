@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_atinet.training.grouped_optimizer import restart
+from keras_atinet.training.optimizer import restart
 
 RESETTABLE = ("attention", "heads")
 RESTARTS = ("reset", "all")
