@@ -266,11 +266,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return masked
 
     def _accumulated(self, variables):
-        found = {
-            id(variable): gradient
-            for part in self._parts
-            for variable, gradient in part.accumulated()
-        }
+        pairs = [pair for part in self._parts for pair in part.accumulated()]
+        found = {id(variable): gradient for variable, gradient in pairs}
         return [found[id(variable)] for variable in variables]
 
     def restart(self, names=None):
