@@ -165,10 +165,11 @@ def info(arguments, argv):
     }
     if hasattr(model, "distillation_active"):
         share = model.distillation_share
-        facts["phase"] = f"2 ({share:.0%} distilled)" if share else "1 (not distilled)"
+        how = {0.0: "1 (not distilled)", 1.0: "2 (distilled)"}
+        facts["phase"] = how.get(share, f"2 ({share:.0%} distilled)")
     if model.compiled:
         facts["balancer"] = type(model.balancer).__name__
-        facts["optimizer"] = type(model.optimizer).__name__
+        facts["optimizer"] = model.get_compile_config()["optimizer"]["class_name"]
     for name, value in facts.items():
         print(f"{name:14}{value}")
 

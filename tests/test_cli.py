@@ -159,7 +159,7 @@ def test_atinet_trains_on_a_folder_and_switches_phase(folder, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "segmentation (13), normal (3)" in shown
     assert "2 (distilled)" in shown
-    assert "DynamicWeightAverage" in shown
+    assert "DynamicWeightAverage" in shown and "Adam" in shown and "Grouped" not in shown
 
 
 def test_evaluate_a_run(run, tmp_path, capsys):
