@@ -324,6 +324,11 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def _load_ungrouped(self, store):
         """Takes the state of an optimizer without groups, as older files have it."""
         whole = self._new(None)
+        if len(store.keys()) == len(whole.variables):
+            # Saved before it had any weights, as JAX does before the first step.
+            for index in range(len(whole.variables)):
+                self.variables[index].assign(store[str(index)])
+            return
         whole.build(self._trainable_variables)
         if len(store.keys()) != len(whole.variables):
             raise ValueError(

@@ -28,7 +28,8 @@ class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
             store[str(index)] = variable.numpy()
 
     def load_own_variables(self, store):
-        for index, variable in enumerate(self._variables):
+        # Fewer where it was saved before the first step on JAX.
+        for index, variable in zip(range(len(store.keys())), self._variables, strict=False):
             variable.assign(store[str(index)])
 
     @classmethod
