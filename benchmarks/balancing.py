@@ -21,7 +21,7 @@ import numpy as np
 
 import keras_atinet
 from keras_atinet.balancing import BALANCERS
-from keras_atinet.balancing.gradient_balancer import OVER
+from keras_atinet.balancing.gradient_based.gradient_balancer import OVER
 
 
 def variants(names):

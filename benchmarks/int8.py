@@ -15,7 +15,8 @@ import time
 
 import keras
 
-from keras_atinet import commands, evaluation, runs
+from keras_atinet import evaluation, runs
+from keras_atinet.cli import commands
 from keras_atinet.data import Subset
 from keras_atinet.data.opening import splits
 from keras_atinet.exporting import (
@@ -49,7 +50,7 @@ def main():
     settings["tasks"] = [task.name for task in model.tasks]
     size = model.input_shape[1:3]
     training, held_out = (
-        Subset(runs.get_source(settings, split), count)
+        Subset(runs.open_split(settings, split), count)
         for split, count in (
             (settings["splits"][0], arguments.calibration_images),
             (arguments.split or settings["splits"][1], arguments.images),

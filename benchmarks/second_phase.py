@@ -24,7 +24,7 @@ import keras
 from keras_atinet import PhaseSwitch, evaluation, runs, study
 from keras_atinet.study.plan import SCALES
 from keras_atinet.study.tables import markdown, score, title
-from keras_atinet.training.grouped_optimizer import GroupedOptimizer
+from keras_atinet.training.optimizer.grouped_optimizer import GroupedOptimizer
 
 
 class ZeroedSlots(PhaseSwitch):
@@ -163,8 +163,8 @@ def main():
         "switch_at": 1.0,
         **given,
     }
-    source = runs.get_source(settings, settings["splits"][0])
-    tasks = runs.get_tasks(source, ["segmentation", "depth", "normal"])
+    source = runs.open_split(settings, settings["splits"][0])
+    tasks = runs.source_tasks(source, ["segmentation", "depth", "normal"])
     settings["tasks"] = [task.name for task in tasks]
     for seed in arguments.seeds:
         settings["seed"] = seed

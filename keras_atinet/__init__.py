@@ -13,9 +13,9 @@ except ModuleNotFoundError as error:
 
 from keras_atinet import balancing, data, layers, losses, metrics, ops
 from keras_atinet.balancing import DynamicWeightAverage, Equal
-from keras_atinet.checkpoints import load_torch_checkpoint
 from keras_atinet.exporting import ExportedModel, export_model
 from keras_atinet.models import MTAN, ATINet, MultiTaskModel, PADNet, SingleTask, Split
+from keras_atinet.models.torch_checkpoint import load_torch_checkpoint
 from keras_atinet.tasks import DepthEstimation, SemanticSegmentation, SurfaceNormals, Task
 from keras_atinet.training import PhaseSwitch
 from keras_atinet.version import __version__

@@ -10,7 +10,7 @@ import pytest
 
 from keras_atinet import cli
 from keras_atinet.data import Rooms
-from keras_atinet.data.description import read_description
+from keras_atinet.data.sources.folder_description import read_description
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("tensorflow")

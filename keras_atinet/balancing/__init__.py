@@ -1,28 +1,28 @@
 """Balancers: how the losses of the tasks become one update."""
 
-from keras_atinet.balancing.aligned_mtl import AlignedMTL
 from keras_atinet.balancing.balancer import Balancer
-from keras_atinet.balancing.cagrad import CAGrad
-from keras_atinet.balancing.dynamic_task_prioritization import DynamicTaskPrioritization
-from keras_atinet.balancing.dynamic_weight_average import DynamicWeightAverage
-from keras_atinet.balancing.equal import Equal
-from keras_atinet.balancing.fairgrad import FairGrad
-from keras_atinet.balancing.famo import FAMO
-from keras_atinet.balancing.fixed import Fixed
-from keras_atinet.balancing.geometric_loss import GeometricLoss
-from keras_atinet.balancing.graddrop import GradDrop
-from keras_atinet.balancing.gradient_balancer import GradientBalancer
-from keras_atinet.balancing.gradnorm import GradNorm
-from keras_atinet.balancing.gradvac import GradVac
-from keras_atinet.balancing.impartial_gradient import ImpartialGradient
-from keras_atinet.balancing.impartial_loss import ImpartialLoss
-from keras_atinet.balancing.mgda import MGDA
-from keras_atinet.balancing.nash_mtl import NashMTL
-from keras_atinet.balancing.pcgrad import PCGrad
-from keras_atinet.balancing.random_loss_weighting import RandomLossWeighting
-from keras_atinet.balancing.smooth_tchebycheff import SmoothTchebycheff
-from keras_atinet.balancing.uncertainty import Uncertainty
-from keras_atinet.balancing.upgrad import UPGrad
+from keras_atinet.balancing.gradient_based.aligned_mtl import AlignedMTL
+from keras_atinet.balancing.gradient_based.cagrad import CAGrad
+from keras_atinet.balancing.gradient_based.fairgrad import FairGrad
+from keras_atinet.balancing.gradient_based.graddrop import GradDrop
+from keras_atinet.balancing.gradient_based.gradient_balancer import GradientBalancer
+from keras_atinet.balancing.gradient_based.gradnorm import GradNorm
+from keras_atinet.balancing.gradient_based.gradvac import GradVac
+from keras_atinet.balancing.gradient_based.impartial_gradient import ImpartialGradient
+from keras_atinet.balancing.gradient_based.mgda import MGDA
+from keras_atinet.balancing.gradient_based.nash_mtl import NashMTL
+from keras_atinet.balancing.gradient_based.pcgrad import PCGrad
+from keras_atinet.balancing.gradient_based.upgrad import UPGrad
+from keras_atinet.balancing.loss_based.dynamic_task_prioritization import DynamicTaskPrioritization
+from keras_atinet.balancing.loss_based.dynamic_weight_average import DynamicWeightAverage
+from keras_atinet.balancing.loss_based.equal import Equal
+from keras_atinet.balancing.loss_based.famo import FAMO
+from keras_atinet.balancing.loss_based.fixed import Fixed
+from keras_atinet.balancing.loss_based.geometric_loss import GeometricLoss
+from keras_atinet.balancing.loss_based.impartial_loss import ImpartialLoss
+from keras_atinet.balancing.loss_based.random_loss_weighting import RandomLossWeighting
+from keras_atinet.balancing.loss_based.smooth_tchebycheff import SmoothTchebycheff
+from keras_atinet.balancing.loss_based.uncertainty import Uncertainty
 
 BALANCERS = {
     "equal": Equal,

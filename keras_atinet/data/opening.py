@@ -3,15 +3,15 @@
 import pathlib
 from typing import NamedTuple
 
-from keras_atinet.data.folder import PICTURES, Folder
-from keras_atinet.data.hugging_face import HuggingFace
-from keras_atinet.data.mtan_arrays import MTANArrays
-from keras_atinet.data.nyuv2_mat import NYUv2Mat
-from keras_atinet.data.parquet import Parquet
-from keras_atinet.data.prepared import Prepared, prepared_splits
-from keras_atinet.data.rooms import Rooms
+from keras_atinet.data.nyuv2.mat_file import NYUv2Mat
+from keras_atinet.data.rooms.rooms import Rooms
 from keras_atinet.data.source import Source
-from keras_atinet.data.tfds_source import TFDS
+from keras_atinet.data.sources.folder import PICTURES, Folder
+from keras_atinet.data.sources.hugging_face import HuggingFace
+from keras_atinet.data.sources.mtan_arrays import MTANArrays
+from keras_atinet.data.sources.parquet import Parquet
+from keras_atinet.data.sources.prepared import Prepared, prepared_splits
+from keras_atinet.data.sources.tfds import TFDS
 
 ROOMS = "rooms"
 _HUB, _TFDS = "huggingface:", "tfds:"

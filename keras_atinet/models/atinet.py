@@ -14,7 +14,7 @@ from keras_atinet.models.segnet import (
     segnet_encoder,
 )
 from keras_atinet.training import OptimizerGroup, PhaseSwitch
-from keras_atinet.training.phase_switch import RESETTABLE
+from keras_atinet.training.callbacks.phase_switch import RESETTABLE
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-from keras_atinet.data.pictures import pillow
+from keras_atinet.data.sources.pillow import pillow
 
 _LEAST_COLUMNS = 5  # or a few pictures would be huge
 _STYLE = """

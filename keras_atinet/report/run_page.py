@@ -5,7 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_atinet import evaluation, runs
+from keras_atinet import runs
 from keras_atinet.data import Part, Subset
 from keras_atinet.report import page
 from keras_atinet.report.charts import confusion_chart
@@ -13,7 +13,6 @@ from keras_atinet.report.curves import learning_curves, weight_curves
 from keras_atinet.report.pictures import Gallery
 from keras_atinet.report.samples import look, pooled, ranked
 
-_CONSTANT_SAMPLES = 200
 _EXTREMES = 3
 _MASKED_SAMPLES = 2
 
@@ -66,16 +65,14 @@ def run_section(run, num_pictures=6, num_samples=None):
             f"Received: '{run.path}', which has no model yet."
         )
     model = keras.saving.load_model(file)
-    train_source, source = (runs.get_source(settings, split) for split in settings["splits"])
+    train_source, source = (runs.open_split(settings, split) for split in settings["splits"])
     if num_samples is not None:
         source = Subset(source, num_samples)
     sizes = settings["image_size"], settings["batch_size"]
     batches = runs.get_batches(source, model.tasks, *sizes)
     found = look(model, batches)
     tasks = [pooled(task) for task in model.tasks]
-    subset = runs.get_batches(Subset(train_source, _CONSTANT_SAMPLES), tasks, *sizes)
-    constants = evaluation.best_constants(tasks, subset)
-    baseline = evaluation.evaluate_constants(tasks, constants, batches)
+    baseline = runs.constant_baseline(train_source, tasks, *sizes, batches)
     parts = [
         page.heading(run.path.name),
         page.facts(_facts(run, config, settings, model)),

@@ -6,7 +6,7 @@ import json
 from typing import NamedTuple
 
 from keras_atinet import runs
-from keras_atinet.recording import write_text
+from keras_atinet.runs.recording import write_text
 from keras_atinet.study.training import RESULTS
 
 

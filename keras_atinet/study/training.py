@@ -6,8 +6,8 @@ import statistics
 import keras
 
 from keras_atinet import evaluation, runs
-from keras_atinet.data.locking import only_one
-from keras_atinet.recording import read_rows, write_rows, write_text
+from keras_atinet.data.preparation.locking import only_one
+from keras_atinet.runs.recording import read_rows, write_rows, write_text
 from keras_atinet.study.plan import scored_epochs
 
 SCORES = "scores.csv"
@@ -72,13 +72,13 @@ def _check_backend(run):
 
 
 def _test_batches(settings, tasks):
-    source = runs.get_source(settings, settings["splits"][1])
+    source = runs.open_split(settings, settings["splits"][1])
     return runs.get_batches(source, tasks, settings["image_size"], settings["batch_size"])
 
 
 def _test_scores(run, settings):
-    source = runs.get_source(settings, settings["splits"][1])
-    tasks = runs.get_tasks(source, settings["tasks"], averaging=settings["averaging"])
+    source = runs.open_split(settings, settings["splits"][1])
+    tasks = runs.source_tasks(source, settings["tasks"], averaging=settings["averaging"])
     batches = _test_batches(settings, tasks)
     return TestScores(run.path / SCORES, batches, scored_epochs(settings["epochs"]))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_atinet.balancing.gradient_balancer import gram_matrix
+from keras_atinet.balancing.gradient_based.gradient_balancer import gram_matrix
 
 SIZE = 12
 

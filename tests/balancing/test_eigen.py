@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_atinet.balancing._eigen import eigen
+from keras_atinet.balancing.solvers.eigen import eigen
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])

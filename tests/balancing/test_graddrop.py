@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_atinet.balancing import GradDrop
-from keras_atinet.balancing.graddrop import sign_dropout
+from keras_atinet.balancing.gradient_based.graddrop import sign_dropout
 
 
 def reference(matrix, uniform, leak):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.balancing import GradVac, PCGrad
-from keras_atinet.balancing.gradvac import vaccination
+from keras_atinet.balancing.gradient_based.gradvac import vaccination
 
 
 def reference(matrix, usual, beta, orders):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.balancing import PCGrad
-from keras_atinet.balancing.pcgrad import surgery
+from keras_atinet.balancing.gradient_based.pcgrad import surgery
 
 
 def reference(matrix, orders):

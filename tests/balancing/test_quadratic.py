@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from keras_atinet.balancing._quadratic import min_norm_weights, nonnegative_quadratic
+from keras_atinet.balancing.solvers.quadratic import min_norm_weights, nonnegative_quadratic
 
 
 def min_norm(matrix):

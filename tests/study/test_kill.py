@@ -21,7 +21,7 @@ import os, random, signal, sys, time
 
 for name in ("tensorflow", "matplotlib"):  # take long to import, and a page long to draw
     sys.modules[name] = None
-import keras_atinet.cli as cli
+import keras_atinet.cli.main as cli
 
 undisturbed, killed, kills, *command = sys.argv[1:]
 draw = random.Random(0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_atinet import cli, evaluation, runs
-from keras_atinet.recording import write_rows
+from keras_atinet.runs.recording import write_rows
 from keras_atinet.study import NETWORKS
 from keras_atinet.study.training import _last_scores
 
@@ -57,7 +57,7 @@ def test_both_protocols_from_one_training(study):
     assert results["chosen_epoch"] == 1 + int(np.argmin(losses))
     model = keras.saving.load_model(folder / "best.keras")
     settings = config["settings"]
-    source = runs.get_source(settings, "test")
+    source = runs.open_split(settings, "test")
     batches = runs.get_batches(source, model.tasks, settings["image_size"], 1)
     expected = evaluation.evaluate(model, batches, "pixel")
     assert results["scores"]["clean"]["depth"] == pytest.approx(expected["depth"], rel=1e-3)

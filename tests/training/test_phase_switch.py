@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import keras_atinet
-from keras_atinet.checkpoints import _named_variables
 from keras_atinet.layers import AttentionMask
+from keras_atinet.models.torch_checkpoint import _named_variables
 
 TASKS = ("segmentation", "depth", "normal")
 

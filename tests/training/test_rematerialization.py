@@ -5,7 +5,7 @@ import pytest
 from keras_atinet import MTAN, ATINet
 from keras_atinet.balancing import PCGrad
 from keras_atinet.layers import ConvBlock
-from keras_atinet.training.rematerialization import Rematerialization
+from keras_atinet.training.remat.rematerialized_model import Rematerialization
 
 
 @pytest.mark.parametrize("over", [None, "shared_weights"])

@@ -1,0 +1,1 @@
+"""Balancers that need the gradient of every task."""

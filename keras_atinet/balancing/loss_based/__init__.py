@@ -1,0 +1,1 @@
+"""Balancers that need the losses only."""

@@ -1,0 +1,3 @@
+"""The command line."""
+
+from keras_atinet.cli.main import main

@@ -1,0 +1,84 @@
+"""What `keras-atinet export` does."""
+
+import importlib.util
+import pathlib
+import tempfile
+
+import numpy as np
+
+from keras_atinet import exporting, runs
+from keras_atinet.cli import commands
+from keras_atinet.data import Subset
+from keras_atinet.data.opening import splits
+
+
+def export(arguments, argv):
+    """Writes a trained model for another runtime, and runs it there on one image."""
+    file, run = commands.find_model(arguments.model)
+    form = exporting.FORMATS[arguments.format]
+    if arguments.int8 and arguments.format not in exporting.QUANTIZED:
+        raise ValueError(
+            f"`--int8` is for the formats {exporting.QUANTIZED}. Received: '{arguments.format}'."
+        )
+    model = commands.load_model(file)
+    size, batch_size = arguments.image_size or model.input_shape[1:3], arguments.batch_size or 1
+    out = pathlib.Path(arguments.out or _default_path(file, form, arguments.int8))
+    shape = (None, None) if arguments.any_size else arguments.image_size
+    shape = None if shape is None else (*shape, model.input_shape[-1])
+    options = {"input_shape": shape, "batch_size": arguments.batch_size}
+    if arguments.int8:
+        source = _calibration_source(arguments, run)
+        images = exporting.calibration_images(source, size, batch_size)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / f"float32{form.suffix}"
+            exporting.export_model(model, path, arguments.format, **options)
+            exporting.quantize(path, out, images)
+    else:
+        exporting.export_model(model, out, arguments.format, **options)
+    kind = "int8" if arguments.int8 else "float32"
+    print(f"{out}: {_megabytes(out):.1f} MB for {form.title}, {kind}")
+    if not importlib.util.find_spec(exporting.RUNTIMES[arguments.format]):
+        print(f"Not run: {exporting.RUNTIMES[arguments.format]} is not installed.")
+        return
+    for name, difference in _differences(model, out, size, batch_size).items():
+        print(f"{name:14}mean difference from Keras {difference:.1e}")
+
+
+def _calibration_source(arguments, run):
+    if arguments.data is None and not run.config.exists():
+        raise ValueError(
+            f"'{run.path}' is no run folder, whose config.json would tell the images for "
+            "`--int8`. Say it: --data rooms, or --data DIR."
+        )
+    settings = {**runs.DEFAULT}
+    if run.config.exists():
+        settings |= run.read_config()["settings"]
+    if arguments.data is not None:
+        settings |= {"data": arguments.data, "splits": splits(arguments.data)}
+    settings["tasks"] = None  # whatever is there: only the images count
+    source = runs.open_split(settings, settings["splits"][0])
+    if len(source) < (arguments.batch_size or 1):
+        raise ValueError(
+            f"`--int8` needs a batch of images. Received: {len(source)} images, "
+            f"--batch-size {arguments.batch_size}. Take a smaller one."
+        )
+    return Subset(source, max(arguments.calibration_images, arguments.batch_size or 1))
+
+
+def _default_path(file, form, int8):
+    return file.with_name(f"{file.stem}{'-int8' if int8 else ''}{form.suffix or '-saved_model'}")
+
+
+def _megabytes(path):
+    files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{path.stem}.*")
+    kept = (path.suffix, ".bin") if path.suffix == ".xml" else (path.suffix,)
+    sizes = [f.stat().st_size for f in files if f.is_file() and (path.is_dir() or f.suffix in kept)]
+    return sum(sizes) / 1e6
+
+
+def _differences(model, path, size, batch_size):
+    shape = (batch_size, *size, model.input_shape[-1])
+    images = np.random.default_rng(0).random(shape, dtype="float32")
+    outputs = exporting.ExportedModel(path)(images)
+    expected = model.for_inference(shape[1:], dtype="float32").predict(images, verbose=0)
+    return {name: np.abs(outputs[name] - expected[name]).mean() for name in expected}

@@ -1,0 +1,1 @@
+"""The labelled part of NYU Depth v2."""

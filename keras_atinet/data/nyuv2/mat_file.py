@@ -1,0 +1,194 @@
+"""NYUv2 in its original form, the labelled MATLAB file."""
+
+import os
+import pathlib
+
+import numpy as np
+
+from keras_atinet.data.nyuv2.classes import FACTS, NYU13_FACTS
+from keras_atinet.data.nyuv2.meta import class_table, mat_file, split_indices, splits_file
+from keras_atinet.data.source import Source
+from keras_atinet.data.sources.array_source import chosen_tasks
+from keras_atinet.data.transforms.normals_from_depth import normals_from_depth
+from keras_atinet.data.transforms.transforms import resize
+
+# What the depth camera sees, 4 to 3 (0-based). Outside there is a white frame.
+_ROWS, _COLUMNS = slice(47, 467), slice(41, 601)
+_CAMERA = (518.857901, 519.469611, 325.582449, 253.736166)
+_FIELDS = {
+    "image": ("images", 3),
+    "segmentation": ("labels", 0),
+    "depth": ({"raw": "rawDepths", "filled": "depths"}, 0),
+}
+
+
+class NYUv2Mat(Source):
+    """Reads `nyu_depth_v2_labeled.mat`: the 1449 labelled pictures of NYUv2, sample by sample.
+
+    Pictures are cropped to rows 47 to 466 and columns 41 to 600, the part that the depth camera
+    sees, and resized as `resize` does. Classes 1 to 894 become the usual 40 or 13. Normals are
+    computed from depth before it is resized.
+
+    Three small files belong to it, and lie beside `splits` or beside the file: `splits.mat` of
+    the same home page; `classMapping40.mat`, with `mapClass`, and for 13 classes
+    `class13Mapping.mat`, with `classMapping13`, both from github.com/ankurhanda/nyuv2-meta-data.
+
+    Args:
+        path: str or path of the file, or of the folder that has it.
+        split: `"train"` (795) or `"test"` (654).
+        num_classes: 13 or 40.
+        depth: `"raw"` as measured, with holes, or `"filled"` by colours, without.
+        image_size: `(height, width)` in pixels, or None for 420 x 560.
+        tasks: sequence of task keys to read, or None for all three.
+        splits: path of another file with `trainNdxs` and `testNdxs`, 1-based.
+
+    Attributes:
+        intrinsics: `(fx, fy, cx, cy)` of the cropped and resized pictures in pixels.
+
+    Raises:
+        ImportError: if h5py is not installed.
+        FileNotFoundError: if one of the files is not there.
+        ValueError: if an argument is none of these, or a file is not what it should be.
+
+    Example:
+
+    ```python
+    train = NYUv2Mat("nyu_depth_v2_labeled.mat", split="train", num_classes=40)
+    train[0]["segmentation"].shape  # (288, 384)
+    ```
+
+    Reference: Silberman et al., Indoor Segmentation and Support Inference from RGBD Images,
+    ECCV 2012.
+    """
+
+    def __init__(
+        self,
+        path,
+        split="train",
+        num_classes=13,
+        depth="raw",
+        image_size=(288, 384),
+        tasks=None,
+        splits=None,
+    ):
+        for name, value, choices in (
+            ("split", split, ("train", "test")),
+            ("num_classes", num_classes, (13, 40)),
+            ("depth", depth, ("raw", "filled")),
+        ):
+            if value not in choices:
+                raise ValueError(f"`{name}` must be one of {choices}. Received: {name}={value!r}.")
+        self.path = mat_file(pathlib.Path(path))
+        self.split, self.num_classes, self.depth = split, num_classes, depth
+        self.image_size = (420, 560) if image_size is None else tuple(image_size)
+        self._forget()
+        splits = splits_file(self.path) if splits is None else pathlib.Path(splits)
+        self._indices = split_indices(splits, split, self._check())
+        self._classes, names = class_table((splits.parent, self.path.parent), num_classes)
+        classes = {"kind": "segmentation", "num_classes": num_classes, "class_names": names}
+        if num_classes == NYU13_FACTS["num_classes"]:
+            classes["class_colors"] = NYU13_FACTS["class_colors"]
+        facts = {**FACTS, "segmentation": classes}
+        self.tasks = {key: dict(facts[key]) for key in chosen_tasks(tasks, facts)}
+
+    @property
+    def intrinsics(self):
+        fx, fy, cx, cy = _cropped_camera()
+        vertical, horizontal = self.image_size[0] / 420, self.image_size[1] / 560
+        cx, cy = (cx + 0.5) * horizontal - 0.5, (cy + 0.5) * vertical - 0.5
+        return fx * horizontal, fy * vertical, cx, cy
+
+    def __len__(self):
+        return len(self._indices)
+
+    def __getitem__(self, index):
+        index = self._indices[self._position(index)]
+        sample = {"image": self._read(index, "image").astype(np.float32) / 255.0}
+        if "segmentation" in self.tasks:
+            sample["segmentation"] = self._labels(index)
+        if "depth" in self.tasks or "normal" in self.tasks:
+            depth = self._read(index, "depth")[..., None].astype(np.float32)
+            depth = np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0))
+        if "depth" in self.tasks:
+            sample["depth"] = depth
+        if "normal" in self.tasks:
+            sample["normal"] = normals_from_depth(depth, _cropped_camera(), radius=7)
+        return resize(sample, self.image_size, self.tasks)
+
+    def where(self, index):
+        return f"sample {self._indices[index] + 1} in '{self.path}'"
+
+    def __getstate__(self):
+        return {**vars(self), "_opened": (None, None)}
+
+    def _forget(self):
+        self._opened = None, None  # process, file
+
+    def _file(self):
+        # A file must not be shared with a forked process; h5py lets threads in one by one.
+        if self._opened[0] != os.getpid():
+            self._opened = os.getpid(), _open(self.path)
+        return self._opened[1]
+
+    def _field(self, key):
+        name, channels = _FIELDS[key]
+        return (name[self.depth] if isinstance(name, dict) else name), channels
+
+    def _check(self):
+        # The number of samples, if all fields are there.
+        lengths = set()
+        for key in _FIELDS:
+            name, channels = self._field(key)
+            field = self._file().get(name)
+            expected = (3, 640, 480) if channels else (640, 480)
+            if getattr(field, "shape", (None,))[1:] != expected:
+                raise ValueError(
+                    f"The file needs the field {name!r} with shape (N, *{expected}). Received: "
+                    f"{key!r} as {field} in '{self.path}'."
+                )
+            lengths.add(len(field))
+        return min(lengths)
+
+    def _read(self, index, key):
+        # One cropped array (H, W) or (H, W, 3); MATLAB's order of axes is the other way round.
+        name, _ = self._field(key)
+        try:
+            array = self._file()[name][index]
+        except Exception as error:
+            raise ValueError(
+                "The sample cannot be read; the file may be damaged. Received: "
+                f"{key!r} (`{name}`) of sample {index + 1} in '{self.path}' ({error}). "
+                "Download it again."
+            ) from error
+        return np.ascontiguousarray(array.T[_ROWS, _COLUMNS])
+
+    def _labels(self, index):
+        labels = self._read(index, "segmentation")
+        if labels.dtype.kind not in "ui" or labels.max() >= len(self._classes):
+            raise ValueError(
+                f"Classes must be whole numbers in [0, {len(self._classes)}). Received: class "
+                f"{labels.max()} in 'segmentation' of sample {index + 1} in '{self.path}'."
+            )
+        return self._classes[labels]
+
+
+def _cropped_camera():
+    fx, fy, cx, cy = _CAMERA
+    return fx, fy, cx - _COLUMNS.start, cy - _ROWS.start
+
+
+def _open(path):
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(
+            "Reading NYUv2's MATLAB file needs h5py. "
+            "Install it with `pip install keras-atinet[data]`."
+        ) from error
+    try:
+        return h5py.File(path, "r")
+    except Exception as error:
+        raise ValueError(
+            f"This is no MATLAB 7.3 file, or it was cut short. Received: '{path}' ({error}). "
+            "Download it again."
+        ) from error

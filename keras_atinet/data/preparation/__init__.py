@@ -1,0 +1,1 @@
+"""Data written in a fast form, and checked."""

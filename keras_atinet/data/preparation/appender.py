@@ -1,0 +1,109 @@
+"""Arrays on disk that grow sample by sample."""
+
+import contextlib
+import io
+import json
+import math
+import os
+
+import numpy as np
+
+from keras_atinet.data.kinds import kind_of
+from keras_atinet.data.sources.packing import pack
+from keras_atinet.data.sources.prepared import DESCRIPTION, PRESENT, array_form
+
+_SYNC_SAMPLES = 32
+
+
+class Appender:
+    """Appends samples to the arrays of a split, after those that are safe on the disk already.
+
+    Use as a context manager. `prepared.json` counts, under `"written"`, the samples that are safe:
+    what comes after them in the arrays may be half written, and is written again.
+
+    Args:
+        folder: `pathlib.Path` of the folder to write.
+        plan: dict, the description of the split.
+
+    Attributes:
+        written: int, samples so far.
+    """
+
+    def __init__(self, folder, plan):
+        self._folder, self._plan = folder, plan
+        self._files, self._forms = {}, {}
+        self.written = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / DESCRIPTION).is_file():
+            self.written = json.loads((folder / DESCRIPTION).read_text("utf-8"))["written"]
+        else:
+            self._sync()
+        self._safe = self.written
+        for key in ("image", *plan["tasks"], PRESENT):
+            shape, dtype = self._forms[key] = array_form(key, plan)
+            self._files[key] = _open(folder / f"{key}.npy", shape, dtype, self.written)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        try:
+            # Full disks stay full: what stopped the writing is the error to show.
+            with contextlib.suppress(OSError) if exception[0] else contextlib.nullcontext():
+                self._sync()
+        finally:
+            for file in self._files.values():
+                file.close()
+
+    def append(self, sample):
+        """Writes one sample: a dict of arrays, of which all but the image may be absent."""
+        tasks = self._plan["tasks"]
+        for key in ("image", *tasks):
+            shape, dtype = self._forms[key]
+            if key in sample:
+                kind = "image" if key == "image" else kind_of(key, tasks[key])
+                array = pack(sample[key], kind, dtype)
+            else:
+                array = np.zeros(shape[1:], dtype)
+            self._files[key].write(array.tobytes())
+        present = np.array([key in sample for key in tasks], bool)
+        self._files[PRESENT].write(present.tobytes())
+        self.written += 1
+        if self.written - self._safe >= _SYNC_SAMPLES:
+            self._sync()
+
+    def _sync(self):
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        new = self._folder / f"{DESCRIPTION}.new"
+        with new.open("w", encoding="utf-8") as file:
+            json.dump({**self._plan, "written": self.written}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, self._folder / DESCRIPTION)
+        sync_folder(self._folder)
+        self._safe = self.written
+
+
+def _open(path, shape, dtype, written):
+    # A .npy file that is to have a shape, positioned after its first samples.
+    header = io.BytesIO()
+    facts = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, facts)
+    file = path.open("r+b" if written else "wb")
+    if not written:
+        file.write(header.getvalue())
+    file.seek(len(header.getvalue()) + written * math.prod(shape[1:]) * dtype.itemsize)
+    file.truncate()
+    return file
+
+
+def sync_folder(folder):
+    """Makes the names of the files in a folder last; not every system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

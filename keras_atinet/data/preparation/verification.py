@@ -1,0 +1,127 @@
+"""Finds all that is wrong with data."""
+
+import hashlib
+from collections import Counter
+
+from keras_atinet.data.batching.parallel import in_order
+from keras_atinet.data.opening import open_source, recognize
+from keras_atinet.data.preparation.problems import problems
+from keras_atinet.data.sources.folder import Folder
+
+
+class Verification:
+    """Reads every sample and collects what is wrong, instead of stopping at the first fault.
+
+    A fault is a file that cannot be read, is of the wrong size or kind or has impossible values, a
+    target without a picture, and a picture that occurs twice, within a split or in two of them.
+
+    Args:
+        where: str or path of the data, as for `open_source`.
+        tasks: sequence of task keys, or None for all.
+        workers: int, threads that read.
+        options: further arguments of the source.
+
+    Attributes:
+        faults: list of str, each with the place and what is wrong there.
+        samples: dict, split -> number of samples.
+        labels: dict, split -> dict, task key -> number of samples that have the task.
+
+    Example:
+
+    ```python
+    verification = Verification("nyuv2")
+    verification.read("train")
+    print("\\n".join(verification.faults))
+    ```
+    """
+
+    def __init__(self, where, tasks=None, workers=2, **options):
+        self._where, self._tasks, self._workers = where, tasks, workers
+        self._options = options
+        self._first = {}  # fingerprint of a picture -> its place
+        self.faults, self.samples, self.labels = [], {}, {}
+
+    def read(self, split, progress=None):
+        """Reads a split.
+
+        Args:
+            split: str or None, its name.
+            progress: optional function of two int, the samples read and those that there are.
+        """
+        self.samples[split], self.labels[split] = 0, {}
+        try:
+            source = self._open(split)
+        except (ValueError, OSError) as error:
+            self.faults.append(str(error))
+            return
+        self.samples[split] = len(source)
+        counts = Counter()
+
+        def look(index):
+            try:
+                sample = source[index]
+            except ImportError:
+                raise
+            # A source may fail in ways that it did not foresee; the others are to be read as well.
+            except Exception as error:
+                return [_text(source, index, error)], None, ()
+            found = problems(sample, tasks).values()
+            return (
+                [f"{source.where(index)}: {text}" for text in found],
+                _fingerprint(sample),
+                sample.keys() - {"image"},
+            )
+
+        tasks = source.tasks
+        results = in_order(look, range(len(source)), self._workers)
+        for index, (found, fingerprint, keys) in enumerate(results):
+            self.faults.extend(found)
+            counts.update(keys)
+            if fingerprint:
+                self._compare(fingerprint, source.where(index), split)
+            if progress:
+                progress(index + 1, len(source))
+        self.labels[split] = {key: counts[key] for key in tasks}
+
+    def _open(self, split):
+        if recognize(self._where).source is not Folder:
+            return open_source(self._where, split, self._tasks, **self._options)
+        source = _LenientFolder(self._where, split, self._tasks)
+        self.faults.extend(source.faults)
+        return source
+
+    def _compare(self, fingerprint, place, split):
+        place = f"{place} of split {split!r}"
+        first = self._first.setdefault(fingerprint, place)
+        if first is not place:
+            self.faults.append(f"The same picture occurs twice: {first} and {place}.")
+
+
+class _LenientFolder(Folder):
+    # Collects what is wrong with the names of the files, and can be read all the same.
+    def __init__(self, path, split, tasks):
+        self.faults = []
+        super().__init__(path, split, tasks)
+
+    def _refuse(self, text):
+        self.faults.append(text)
+
+    def _count_classes(self, paths, facts):
+        counts = [1]
+        for path in paths:
+            try:
+                counts.append(super()._count_classes([path], facts))
+            except ValueError:
+                continue  # read again, and reported, with its sample
+        return max(counts)
+
+
+def _text(source, index, error):
+    if isinstance(error, ValueError):
+        return str(error)
+    return f"{source.where(index)}: {type(error).__name__}: {error}"
+
+
+def _fingerprint(sample):
+    image = sample.get("image")
+    return image is not None and hashlib.blake2b(image.tobytes(), digest_size=16).digest()

@@ -1,0 +1,192 @@
+"""Aligned files in folders."""
+
+import contextlib
+import functools
+import pathlib
+
+from keras_atinet.data.kinds import CLASS_FACTS
+from keras_atinet.data.source import Source
+from keras_atinet.data.sources.folder_description import read_description
+from keras_atinet.data.sources.folder_facts import (
+    STANDARD_TASKS,
+    guess_tasks,
+    subfolders,
+    task_facts,
+)
+from keras_atinet.data.sources.picture_files import (
+    read_depth,
+    read_image,
+    read_labels,
+    read_normals,
+    read_quantity,
+    read_size,
+)
+
+_READERS = {
+    "segmentation": read_labels,
+    "depth": read_depth,
+    "normal": read_normals,
+    "quantity": read_quantity,
+}
+PICTURES = (".jpg", ".jpeg", ".png")
+
+
+class Folder(Source):
+    """Reads a folder of aligned files: `{split}/image/NAME.jpg`, `{split}/depth/NAME.png`, ...
+
+    A picture and its targets have the same name and size. A target may be absent for some
+    pictures. Class labels are PNG (255 = unknown), depth is 16-bit PNG in millimetres (0 =
+    unknown), normals are RGB pictures of `round((n + 1) * 127.5)`; all may be `.npy` arrays.
+
+    An optional `dataset.json` in the folder has `tasks`: task key -> `kind` (as in `Source`; by
+    default what the key begins with), `folder`, `num_classes`, `ignore_class`, `class_names`,
+    `class_colors`, `scale` (metres per unit), `missing`, `channels` (of a quantity). Without it
+    the folders are `segmentation` (or one that starts with `label`), `depth` and `normal`; the
+    number of classes is that in the folder's name (`label13`), or else one more than the largest
+    label found.
+
+    Args:
+        path: str or path of the folder.
+        split: str, the subfolder to read, or None if the folder has no splits.
+        tasks: sequence of task keys to read, or None for those of `segmentation`, `depth` and
+            `normal` that the folder has. Other keys of `dataset.json`, such as
+            `segmentation40`, are read when asked for.
+
+    Raises:
+        FileNotFoundError: if the folder, the split, its pictures or a task are not there.
+        ValueError: if a target has no picture, or a file is not what it should be.
+        ImportError: when a picture is read and Pillow is not installed.
+
+    Example:
+
+    ```python
+    train = Folder("nyuv2", split="train")
+    sample = train[0]
+    sample["depth"].shape  # (288, 384, 1)
+    ```
+    """
+
+    def __init__(self, path, split="train", tasks=None):
+        self.path = pathlib.Path(path)
+        self.split = split
+        self._root = _split_root(self.path, split)
+        self._images = self._files(self._root / "image", PICTURES)
+        if not self._images:
+            raise FileNotFoundError(
+                "A split needs pictures (.jpg, .jpeg or .png) in its folder `image`. "
+                f"Received: '{self._root / 'image'}', which has none."
+            )
+        self._names = sorted(self._images)
+        self._description = read_description(self.path)
+        stated = self._description.get("tasks") or guess_tasks(self._root)
+        keys = [key for key in STANDARD_TASKS if key in stated] if tasks is None else list(tasks)
+        self._facts = {key: task_facts(self.path, key, stated) for key in keys}
+        self._targets = {key: self._target_files(key) for key in keys}
+        for key, facts in self._facts.items():
+            if facts["kind"] == "segmentation" and "num_classes" not in facts:
+                with _naming(key):
+                    facts["num_classes"] = self._count_classes(self._targets[key].values(), facts)
+        self.tasks = {key: _public(facts) for key, facts in self._facts.items()}
+
+    @functools.cached_property
+    def image_size(self):
+        if "image_size" in self._description:
+            return tuple(self._description["image_size"])
+        sizes = {read_size(path) for path in self._images.values()}
+        return sizes.pop() if len(sizes) == 1 else None
+
+    def __len__(self):
+        return len(self._names)
+
+    def __getitem__(self, index):
+        name = self._names[self._position(index)]
+        with _naming("image"):
+            sample = {"image": read_image(self._images[name])}
+        size = sample["image"].shape[:2]
+        for key, files in self._targets.items():
+            if name not in files:
+                continue
+            facts = self._facts[key]
+            with _naming(key):
+                sample[key] = _READERS[facts["kind"]](files[name], facts)
+                if sample[key].shape[:2] != size:
+                    raise ValueError(
+                        "A target must be as large as its picture. Received: "
+                        f"'{files[name]}' of {sample[key].shape[:2]} for "
+                        f"'{self._images[name]}' of {size} pixels."
+                    )
+        return sample
+
+    def where(self, index):
+        return f"'{self._images[self._names[index]]}'"
+
+    def _target_files(self, key):
+        folder = self._root / self._facts[key]["folder"]
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"The folder of task {key!r} is missing. Expected: '{folder}'. Received: "
+                f"{subfolders(self._root)}. Choose other `tasks`, or make the folder, empty if "
+                "no picture of this split has the target."
+            )
+        files = self._files(folder, (*PICTURES, ".npy"))
+        strays = sorted(files.keys() - self._images.keys())
+        for stray in strays:
+            self._refuse(
+                f"Every file of task {key!r} needs a picture of the same name in "
+                f"'{self._root / 'image'}'. Received: '{files[stray]}', one of {len(strays)} "
+                "without. Is the folder complete?"
+            )
+        return files
+
+    def _files(self, folder, suffixes):
+        # name without suffix -> path
+        files = {}
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix.lower() not in suffixes or path.name.startswith("."):
+                continue
+            if path.stem in files:
+                self._refuse(
+                    "A name must occur once in a folder. "
+                    f"Received: '{files[path.stem]}' and '{path}'. Remove one."
+                )
+            files[path.stem] = path
+        return files
+
+    def _count_classes(self, paths, facts):
+        return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
+
+    def _refuse(self, text):
+        # A place of its own: `keras-atinet data verify` goes on, to find all that is wrong.
+        raise ValueError(text)
+
+
+@contextlib.contextmanager
+def _naming(key):
+    # Errors say which key of the sample they are about.
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"The {key!r} of a sample cannot be read. {error}") from error
+
+
+def _split_root(path, split):
+    if not path.is_dir():
+        raise FileNotFoundError(f"`path` must be a folder. Received: path='{path}'.")
+    if split is None or (path / split / "image").is_dir():
+        return path if split is None else path / split
+    splits = [name for name in subfolders(path) if (path / name / "image").is_dir()]
+    if (path / "image").is_dir():
+        hint = "The folder has no splits; read it with split=None."
+    elif (path / split).is_dir():
+        hint = f"The folder '{path / split}' has no subfolder `image`; is it complete?"
+    else:
+        hint = "Choose one that is there." if splits else "The folder has no pictures."
+    raise FileNotFoundError(
+        f"There are no pictures for this split in '{path}'. "
+        f"Expected: one of {splits}. Received: split={split!r}. {hint}"
+    )
+
+
+def _public(facts):
+    names = ("kind", "channels", *CLASS_FACTS)
+    return {name: facts[name] for name in names if name in facts}

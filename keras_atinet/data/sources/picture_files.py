@@ -1,0 +1,179 @@
+"""Reads one file into the array of a sample."""
+
+import numpy as np
+
+from keras_atinet.data.sources.cleaning import finite, float32, unit_vectors
+from keras_atinet.data.sources.pillow import pillow
+
+VOID = -1
+
+
+def read_image(path):
+    """Reads an RGB picture.
+
+    Args:
+        path: `pathlib.Path` of a JPEG or PNG file.
+
+    Returns:
+        `(H, W, 3)` float32 in [0, 1].
+
+    Raises:
+        ValueError: if the file is empty, damaged or not 8-bit RGB.
+    """
+    pixels = _with_channels(_decode(path), path, 3, "an RGB image of 8 bits a channel")
+    if pixels.dtype != np.uint8:
+        raise _unexpected(path, "an RGB image of 8 bits a channel", pixels)
+    return pixels.astype(np.float32) / 255.0
+
+
+def read_labels(path, facts):
+    """Reads class indices.
+
+    Args:
+        path: `pathlib.Path` of a PNG with one channel or a palette, or of an integer `.npy` file.
+        facts: dict with `num_classes` and optionally `ignore_class` (default 255).
+
+    Returns:
+        `(H, W)` int32; the ignored class and -1 become -1.
+
+    Raises:
+        ValueError: if the file is damaged or has a class that it should not have.
+    """
+    labels = _with_channels(_decode(path), path, 1, "class indices in one channel")[..., 0]
+    if labels.dtype.kind not in "bui":
+        raise _unexpected(path, "integer class indices", labels)
+    ignore_class = facts.get("ignore_class", 255)
+    num_classes = facts.get("num_classes", np.inf)
+    void = (labels == ignore_class) | (labels == VOID)
+    wrong = labels[((labels < 0) | (labels >= num_classes)) & ~void]
+    if wrong.size:
+        raise ValueError(
+            f"Classes must be in [0, {num_classes}) or the ignored class {ignore_class}. "
+            f"Received: class {wrong[0]} in '{path}', num_classes={num_classes}. "
+            "State the right `num_classes` and `ignore_class` in dataset.json."
+        )
+    return np.where(void, np.int32(VOID), labels.astype(np.int32))
+
+
+def read_depth(path, facts):
+    """Reads depth.
+
+    Args:
+        path: `pathlib.Path` of a PNG with one channel, or of a `.npy` file. Float arrays are in
+            metres already.
+        facts: dict with optionally `scale`, metres per unit of an integer file (default 0.001 for
+            16 bits and more), and `missing`, the value that means unknown.
+
+    Returns:
+        `(H, W, 1)` float32 metres; what is unknown, not finite or not positive becomes 0.
+
+    Raises:
+        ValueError: if the file is damaged, or has 8 bits and no stated scale.
+    """
+    stored = _with_channels(_decode(path), path, 1, "depth in one channel")
+    if stored.dtype.kind == "f":
+        scale = 1.0
+    elif stored.dtype.kind in "ui" and (stored.dtype.itemsize > 1 or "scale" in facts):
+        scale = facts.get("scale", 0.001)
+    else:
+        raise _unexpected(path, "16-bit millimetres (or `scale` in dataset.json)", stored)
+    depth = float32(stored) * np.float32(scale)
+    known = np.isfinite(depth) & (depth > 0) & (stored != facts.get("missing", 0))
+    return np.where(known, depth, np.float32(0))
+
+
+def read_normals(path, facts):
+    """Reads surface normals.
+
+    Args:
+        path: `pathlib.Path` of an RGB picture with `round((n + 1) * 127.5)`, or of a float `.npy`
+            file with the vectors themselves.
+        facts: dict; of no influence.
+
+    Returns:
+        `(H, W, 3)` float32 unit vectors; those shorter than 0.5 or not finite become zero.
+
+    Raises:
+        ValueError: if the file is damaged or has not three channels.
+    """
+    stored = _with_channels(_decode(path), path, 3, "normals in three channels")
+    if stored.dtype.kind == "f":
+        vectors = finite(stored)
+    elif stored.dtype == np.uint8:
+        vectors = stored.astype(np.float32) / np.float32(127.5) - 1.0
+    else:
+        raise _unexpected(path, "normals as 8-bit RGB or float vectors", stored)
+    return unit_vectors(vectors)
+
+
+def read_quantity(path, facts):
+    """Reads floats of another kind than depth and normals.
+
+    Args:
+        path: `pathlib.Path` of a float `.npy` file.
+        facts: dict with `channels`.
+
+    Returns:
+        `(H, W, channels)` float32; what is not finite becomes 0.
+
+    Raises:
+        ValueError: if the file is damaged, has no floats or not so many channels.
+    """
+    expected = f"floats in {facts['channels']} channels"
+    stored = _with_channels(_decode(path), path, facts["channels"], expected)
+    if stored.dtype.kind != "f":
+        raise _unexpected(path, expected, stored)
+    return finite(stored)
+
+
+def read_size(path):
+    """Returns `(height, width)` of a picture from its header alone."""
+    _check_filled(path)
+    image = pillow()
+    try:
+        with image.open(path) as picture:
+            return picture.height, picture.width
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _decode(path):
+    _check_filled(path)
+    image = None if path.suffix.lower() == ".npy" else pillow()
+    try:
+        if image is None:
+            # Mapped, because a header may ask for more memory than there is.
+            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+        with image.open(path) as picture:
+            return np.asarray(picture)
+    # Decoders report damage by exceptions of many kinds: SyntaxError, struct.error, ...
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _with_channels(array, path, channels, expected):
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] != channels:
+        raise _unexpected(path, expected, array)
+    return array
+
+
+def _unexpected(path, expected, array):
+    return ValueError(
+        f"Expected {expected}. Received: '{path}' with shape {array.shape} and dtype {array.dtype}."
+    )
+
+
+def _damaged(path, error):
+    return ValueError(
+        f"The file cannot be decoded; it may be cut short. Received: '{path}' ({error}). "
+        "Write it again or remove it."
+    )
+
+
+def _check_filled(path):
+    if path.stat().st_size == 0:
+        raise ValueError(
+            f"The file has zero bytes. Received: '{path}'. Write it again or remove it."
+        )

@@ -1,0 +1,135 @@
+"""Pure functions on a sample: a dict of arrays goes in, a new dict comes out.
+
+How a target is treated follows from its kind, which the facts of its source state in `tasks`.
+"""
+
+import functools
+
+import numpy as np
+
+from keras_atinet.data.kinds import kind_of, missing_value
+from keras_atinet.data.transforms.namespace import namespace, per_channel
+
+
+def fill_missing(sample, tasks):
+    """Gives absent tasks a target in which every pixel is missing.
+
+    Args:
+        sample: dict of arrays.
+        tasks: dict, task key -> facts, as in `Source.tasks`.
+
+    Returns:
+        dict with `image` and exactly the given tasks.
+
+    Example:
+
+    >>> sample = {"image": np.zeros((4, 6, 3), "float32")}
+    >>> fill_missing(sample, {"depth": {}})["depth"].shape
+    (4, 6, 1)
+    """
+    filled = {"image": sample["image"]}
+    for task, facts in tasks.items():
+        filled[task] = sample.get(task)
+        if filled[task] is None:
+            value = missing_value(task, facts)
+            filled[task] = np.full(sample["image"].shape[:2] + value.shape, value, value.dtype)
+    return filled
+
+
+def mirror(sample, tasks=None):
+    """Mirrors a sample left to right; normals change the sign of their x.
+
+    Args:
+        sample: dict of arrays or of tensors.
+        tasks: optional dict, task key -> facts, as in `Source.tasks`. A task that it does not
+            have is of the kind that its key begins with.
+
+    Returns:
+        dict of arrays; NumPy arrays are views where they can be.
+    """
+    flipped = {}
+    for key, value in sample.items():
+        flipped[key] = namespace(value).flip(value, 1)
+        if _kind(key, tasks) == "normal":
+            sign = per_channel([-1, 1, 1], value.shape[1])
+            flipped[key] = namespace(value).multiply(flipped[key], sign)
+    return flipped
+
+
+def resize(sample, image_size, tasks=None):
+    """Resizes every array of a sample.
+
+    Images are resampled with an antialiased triangle filter. Labels and depth take the nearest
+    pixel, so that no value is made up at an edge; depth stays as it is, because a resized picture
+    shows the same scene from the same place. Normals are the filtered mean of the known normals,
+    renormalised; a pixel is missing where most of its support is.
+
+    Args:
+        sample: dict of arrays.
+        image_size: `(height, width)` in pixels.
+        tasks: optional dict, task key -> facts, as in `Source.tasks`; as for `mirror`.
+
+    Returns:
+        dict of arrays; those of the right size are passed on as they are.
+    """
+    size = tuple(image_size)
+    return {
+        key: value if value.shape[:2] == size else _RESAMPLERS[_kind(key, tasks)](value, size)
+        for key, value in sample.items()
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def _triangle_taps(length, new_length):
+    # Pixels (taps, new_length) under the triangle around each new pixel, and their weights.
+    scale = length / new_length
+    reach = max(scale, 1.0)
+    centers = (np.arange(new_length) + 0.5) * scale - 0.5
+    taps = np.ceil(centers - reach).astype(int) + np.arange(int(2 * reach) + 1)[:, None]
+    weights = np.maximum(1.0 - np.abs(taps - centers) / reach, 0.0)
+    weights *= (taps >= 0) & (taps < length)
+    weights /= weights.sum(axis=0)
+    return np.clip(taps, 0, length - 1), weights.astype(np.float32)
+
+
+def _filtered(value, size):
+    rows, row_weights = _triangle_taps(value.shape[0], size[0])
+    columns, column_weights = _triangle_taps(value.shape[1], size[1])
+    tall = sum(value[tap] * w[:, None, None] for tap, w in zip(rows, row_weights, strict=True))
+    return sum(tall[:, tap] * w[:, None] for tap, w in zip(columns, column_weights, strict=True))
+
+
+def _nearest(value, size):
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int)
+        for old, new in zip(value.shape, size, strict=False)
+    )
+    return value[rows[:, None], columns]
+
+
+def _resized_image(value, size):
+    return np.clip(_filtered(value, size), 0.0, 1.0)
+
+
+def _resized_vectors(value, size):
+    known = np.linalg.norm(value, axis=-1, keepdims=True) > 0.5
+    # The last channel counts the known ones.
+    weighed = np.concatenate([np.where(known, value, 0), known], axis=-1, dtype=np.float32)
+    filtered = _filtered(weighed, size)
+    mean, support = filtered[..., :3], filtered[..., 3:]
+    length = np.linalg.norm(mean, axis=-1, keepdims=True)
+    valid = (support >= 0.5) & (length > 1e-3)
+    return np.where(valid, mean / np.maximum(length, 1e-3), 0).astype(np.float32)
+
+
+_RESAMPLERS = {
+    "image": _resized_image,
+    "segmentation": _nearest,
+    "depth": _nearest,
+    "quantity": _nearest,
+    "normal": _resized_vectors,
+}
+
+
+def _kind(key, tasks):
+    return "image" if key == "image" else kind_of(key, (tasks or {}).get(key))

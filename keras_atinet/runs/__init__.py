@@ -1,0 +1,14 @@
+"""Runs: settings, the model and data that they describe, and the folder that training writes."""
+
+from keras_atinet.runs.data import (
+    constant_baseline,
+    get_batches,
+    open_split,
+    open_splits,
+    source_tasks,
+)
+from keras_atinet.runs.interruption import Interruption
+from keras_atinet.runs.model import count_parameters, get_model
+from keras_atinet.runs.run import Run
+from keras_atinet.runs.settings import DEFAULT, MODELS, PAPER, RECIPES, ROOMS
+from keras_atinet.runs.training import get_callbacks, train

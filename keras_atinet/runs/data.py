@@ -1,0 +1,87 @@
+"""The data that settings describe."""
+
+import math
+
+import keras
+
+from keras_atinet import evaluation
+from keras_atinet.data import Batches, Rooms, Subset, hold_out, open_source, pipeline
+from keras_atinet.data.kinds import CLASS_FACTS, kind_of
+from keras_atinet.runs.settings import ROOMS
+from keras_atinet.tasks import TASKS
+
+_TEST_SHARE = 0.25  # held-out rooms for each training room
+_CACHE_BYTES = 2**31
+_PIXEL_BYTES = 14  # of a cached sample: image, classes, depth, normals
+_BASELINE_SAMPLES = 200
+
+
+def open_split(settings, split):
+    """The data of one split."""
+    if settings["data"] == ROOMS:
+        num_samples = settings["num_samples"]
+        if split != settings["splits"][0]:
+            num_samples = math.ceil(_TEST_SHARE * num_samples)
+        return Rooms(num_samples, settings["image_size"], split)
+    return open_source(settings["data"], split, settings["tasks"])
+
+
+def open_splits(settings):
+    """The data to learn from, and the data to hold out.
+
+    These are the two splits of the settings, or two parts of the first if they hold some out.
+    """
+    first, second = settings["splits"]
+    if settings["hold_out"]:
+        return hold_out(open_split(settings, first), settings["hold_out"])
+    return open_split(settings, first), open_split(settings, second)
+
+
+def source_tasks(source, names=None, single=False, averaging="pixel"):
+    """`Task` objects for what a source offers.
+
+    Args:
+        source: a `Source`.
+        names: task keys, or None for all.
+        single: bool, take only the first where `names` is None.
+        averaging: `"pixel"` or `"batch"`, see `Task`.
+
+    Raises:
+        ValueError: if the source lacks a task, or there is no `Task` for it.
+    """
+    if names is None:
+        names = list(source.tasks)[: 1 if single else None]
+    tasks = []
+    for name in names:
+        facts = source.tasks.get(name)
+        task = None if facts is None else TASKS.get(kind_of(name, facts))
+        if task is None:
+            raise ValueError(
+                f"The data offers the tasks {sorted(source.tasks)}. Received: {name!r}. "
+                "Choose some of them."
+            )
+        known = {key: facts[key] for key in CLASS_FACTS if key in facts}
+        tasks.append(task(name=name, averaging=averaging, **known))
+    return tasks
+
+
+def get_batches(source, tasks, image_size, batch_size, **kwargs):
+    """`data.pipeline`, or `data.Batches` where TensorFlow is not the backend and may be absent.
+
+    What is small is kept in memory.
+    """
+    make = pipeline if keras.backend.backend() == "tensorflow" else Batches
+    cache = len(source) * math.prod(image_size) * _PIXEL_BYTES <= _CACHE_BYTES
+    return make(source, None, image_size, batch_size, tasks=tasks, cache=cache, **kwargs)
+
+
+def constant_baseline(source, tasks, image_size, batch_size, batches):
+    """What `evaluation.evaluate` would return for the constants that fit a source best.
+
+    Args:
+        source, tasks, image_size, batch_size: as for `get_batches`, what to fit the constants to.
+        batches: dataset to judge them by.
+    """
+    subset = Subset(source, _BASELINE_SAMPLES)
+    fitted = get_batches(subset, tasks, image_size, batch_size)
+    return evaluation.constant_baseline(tasks, fitted, batches)

@@ -1,0 +1,39 @@
+"""The compiled model that settings describe."""
+
+import math
+
+import keras
+
+from keras_atinet import models
+from keras_atinet.balancing import DynamicWeightAverage
+from keras_atinet.runs.settings import MODELS
+
+
+def get_model(settings, tasks):
+    """The compiled model."""
+    kind = MODELS[settings["model"]]
+    options = {"deep": settings["deep_split"]} if kind is models.Split else {}
+    if settings["remat"]:
+        if kind not in (models.ATINet, models.MTAN):
+            raise ValueError(
+                "The setting `remat` is for the models atinet and mtan, which have attention. "
+                f"Received: remat='{settings['remat']}' for '{settings['model']}'."
+            )
+        options["remat"] = settings["remat"]
+    model = kind(
+        tasks=tasks,
+        input_shape=(*settings["image_size"], 3),
+        filters=settings["filters"],
+        dtype=settings["dtype"],
+        **options,
+    )
+    balancer = settings["balancer"]
+    if balancer == "dwa":
+        balancer = DynamicWeightAverage(settings["temperature"])
+    model.compile(keras.optimizers.Adam(settings["learning_rate"]), balancer)
+    return model
+
+
+def count_parameters(model):
+    """The number of trainable parameters."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)

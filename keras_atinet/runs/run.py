@@ -1,0 +1,76 @@
+"""The folder that a run writes."""
+
+import json
+import pathlib
+import zipfile
+
+from keras_atinet.runs.environment import machine, versions
+from keras_atinet.runs.recording import Backup, read_rows, write_rows, write_text
+
+
+class Run:
+    """The files of one training run.
+
+    `config.json` (settings, versions, machine, command), `history.csv` (a row for each epoch),
+    `best.keras` (lowest loss on the held-out samples), `last.keras`, `predictions.png`; and
+    `backup/`, the state to resume from, while the run is not finished.
+
+    Args:
+        path: str or path of the folder.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.json"
+        self.history = self.path / "history.csv"
+        self.best = self.path / "best.keras"
+        self.last = self.path / "last.keras"
+        self.predictions = self.path / "predictions.png"
+        self.backup = Backup(self.path / "backup")
+
+    def create(self, settings, command):
+        self.path.mkdir(parents=True, exist_ok=True)
+        config = {"settings": settings, "versions": versions(), "machine": machine()}
+        config["command"] = command
+        write_text(self.config, json.dumps(config, indent=1) + "\n")
+
+    def read_config(self):
+        """What `create` wrote.
+
+        Raises:
+            FileNotFoundError: if the folder is not a run.
+        """
+        if not self.config.is_file():
+            raise FileNotFoundError(
+                "A run folder holds the file config.json, which `keras-atinet train` writes. "
+                f"Received: '{self.path}', which does not."
+            )
+        return json.loads(self.config.read_text(encoding="utf-8"))
+
+    def rows(self):
+        """The rows of the history, dicts of str."""
+        return read_rows(self.history)
+
+    def next_epoch(self):
+        """The epoch (from 0) that training would go on with."""
+        return len(self.rows()) if self.is_finished() else self.backup.epochs()
+
+    def is_finished(self):
+        """Whether all epochs are done. The row of an epoch is written after its models."""
+        rows = self.rows()
+        return bool(rows) and int(rows[-1]["epoch"]) == self.read_config()["settings"]["epochs"] - 1
+
+    def forget_after(self, epoch):
+        """Drops what the history says of `epoch` and later ones, which will be trained again."""
+        rows = self.rows()
+        kept = [row for row in rows if int(row["epoch"]) < epoch]
+        if kept:
+            write_rows(self.history, kept)
+        else:
+            self.history.unlink(missing_ok=True)
+
+    def best_loss(self):
+        """The held-out loss of `best.keras`, or None if there is no such file yet."""
+        losses = [float(row["val_loss"]) for row in self.rows()]
+        # A process that was killed while it wrote leaves a file that is no archive.
+        return min(losses, default=None) if zipfile.is_zipfile(self.best) else None

@@ -1,0 +1,77 @@
+"""The training of a run."""
+
+import keras
+
+from keras_atinet.data import random_mirror
+from keras_atinet.runs.data import get_batches, open_splits, source_tasks
+from keras_atinet.runs.interruption import Interruption
+from keras_atinet.runs.model import count_parameters, get_model
+from keras_atinet.runs.recording import History, TrainingTime
+from keras_atinet.training import PhaseSwitch
+
+
+def get_callbacks(run, settings, model):
+    """Keras's callbacks for a run, in the order in which they must be called."""
+    rate, epochs = settings["learning_rate"], settings["epochs"]
+    callbacks = [
+        TrainingTime(),
+        keras.callbacks.LearningRateScheduler(lambda e, _: rate if e < epochs / 2 else rate / 2),
+        keras.callbacks.ModelCheckpoint(
+            run.best, save_best_only=True, mode="min", initial_value_threshold=run.best_loss()
+        ),
+        keras.callbacks.ModelCheckpoint(run.last),
+        History(run.history),
+        run.backup,
+    ]
+    if hasattr(model, "distillation_active"):
+        callbacks.insert(0, PhaseSwitch(at=settings["switch_at"], seed=settings["seed"]))
+    return callbacks
+
+
+def train(run, settings, command, verbose=1, report=print, callbacks=()):
+    """Trains a new run, or goes on with one that has a backup.
+
+    A process that is killed at any moment loses the epoch that it was in; what goes on gives the
+    numbers of a run that was not disturbed.
+
+    Args:
+        run: `Run`.
+        settings: dict with the keys of `DEFAULT`.
+        command: str for `config.json`.
+        verbose: 0, 1 or 2, as for `fit`.
+        report: function that takes a line of text before training begins.
+        callbacks: further callbacks. They are called before the epoch is written down.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
+    """
+    keras.utils.set_random_seed(settings["seed"])
+    sources = open_splits(settings)
+    single = settings["model"] == "single"
+    tasks = source_tasks(sources[0], settings["tasks"], single, settings["averaging"])
+    model = get_model(settings, tasks)
+    first = run.backup.restore(model)
+    run.forget_after(first)
+    sizes = settings["image_size"], settings["batch_size"]
+    augment = random_mirror if settings["augment"] else False
+    order = {"shuffle": True, "augment": augment, "seed": settings["seed"], "first_epoch": first}
+    batches = get_batches(sources[0], tasks, *sizes, **order)
+    held_out = get_batches(sources[1], tasks, *sizes)
+    callbacks = [*callbacks, *get_callbacks(run, settings, model)]
+    if not run.config.exists():
+        run.create(settings, command)
+    report(
+        f"{type(model).__name__} for {', '.join(task.name for task in tasks)}: "
+        f"{count_parameters(model):,} parameters, {keras.backend.backend()}. "
+        f"{len(sources[0])} training and {len(sources[1])} held-out images. Writing to {run.path}."
+    )
+    with Interruption() as interruption:
+        model.fit(
+            batches,
+            validation_data=held_out,
+            initial_epoch=first,
+            epochs=settings["epochs"],
+            verbose=verbose,
+            callbacks=[*callbacks, interruption],
+        )
+    run.backup.discard()

@@ -1,0 +1,129 @@
+import keras
+import numpy as np
+from keras import ops
+
+from keras_atinet import losses, metrics
+from keras_atinet.tasks.task import MISSING_COLOR, Task
+
+NYU13_CLASSES = {
+    "bed": (0, 128, 192),
+    "books": (128, 96, 32),
+    "ceiling": (224, 224, 224),
+    "chair": (192, 64, 64),
+    "floor": (112, 80, 48),
+    "furniture": (160, 128, 192),
+    "objects": (224, 160, 32),
+    "picture": (64, 160, 96),
+    "sofa": (192, 96, 160),
+    "table": (64, 96, 160),
+    "tv": (32, 32, 64),
+    "wall": (176, 192, 176),
+    "window": (96, 192, 224),
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class SemanticSegmentation(Task):
+    """A class for every pixel: logits, cross-entropy (eq. 2), mean IoU (eq. 7), pixel accuracy.
+
+    A label outside `[0, num_classes)` (-1 and 255, say) is void, and so is `ignore_class`.
+
+    Args:
+        num_classes: int. Defaults to 13, the NYUv2 classes.
+        ignore_class: optional int, a void label among the classes or beside them.
+        class_names: optional sequence of str.
+        class_colors: optional sequence of RGB triples in `[0, 255]`.
+        name: str. Defaults to `"segmentation"`.
+        averaging: `"pixel"` or `"batch"`, see `Task`.
+
+    Raises:
+        ValueError: if names or colours are not one per class.
+
+    Example:
+        >>> task = keras_atinet.SemanticSegmentation(num_classes=11, ignore_class=255)
+        >>> task.channels
+        11
+    """
+
+    target_dtype = "int32"
+    missing_value = -1
+
+    def __init__(
+        self,
+        num_classes=13,
+        ignore_class=None,
+        class_names=None,
+        class_colors=None,
+        name="segmentation",
+        averaging="pixel",
+    ):
+        super().__init__(name, num_classes, averaging)
+        self.num_classes = self.channels
+        self.ignore_class = ignore_class
+        is_nyu13 = self.num_classes == len(NYU13_CLASSES)
+        if class_names is None and is_nyu13:
+            class_names = list(NYU13_CLASSES)
+        if class_colors is None:
+            class_colors = NYU13_CLASSES.values() if is_nyu13 else _palette(self.num_classes)
+        self.class_names = list(class_names) if class_names is not None else None
+        self.class_colors = [tuple(int(value) for value in color) for color in class_colors]
+        for argument in ("class_names", "class_colors"):
+            values = getattr(self, argument)
+            if values is not None and len(values) != self.num_classes:
+                raise ValueError(
+                    f"`{argument}` of task '{name}' must have one entry for each of the "
+                    f"{self.num_classes} classes. Received: {len(values)} entries."
+                )
+
+    def target_shape(self, height, width):
+        return (height, width)
+
+    def prepare(self, y_true):
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(y_true.dtype)):
+            y_true = ops.where(ops.isfinite(y_true), y_true, -ops.ones_like(y_true))
+        y_true = ops.cast(y_true, "int32")
+        mask = (y_true >= 0) & (y_true < self.num_classes)
+        if self.ignore_class is not None:
+            mask = mask & (y_true != self.ignore_class)
+        return ops.where(mask, y_true, ops.zeros_like(y_true)), mask
+
+    def loss(self):
+        return losses.cross_entropy()
+
+    def metrics(self):
+        return [
+            metrics.MeanIoU(self.num_classes, averaging=self.averaging),
+            metrics.PixelAccuracy(averaging=self.averaging),
+        ]
+
+    def constant(self, targets):
+        counts = np.bincount(targets, minlength=self.num_classes)
+        # Logits of the class frequencies: the least cross-entropy, and the majority class.
+        return np.log(np.maximum(counts, 0.5) / max(len(targets), 1)).astype("float32")
+
+    def decode(self, y_pred):
+        return np.argmax(y_pred, axis=-1).astype("int32")
+
+    def colorize(self, target, limits=None):
+        target = np.asarray(target).astype("int64")
+        palette = np.array([*self.class_colors, MISSING_COLOR], "uint8")
+        valid = (target >= 0) & (target < self.num_classes) & (target != self.ignore_class)
+        return palette[np.where(valid, target, -1)]
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "averaging": self.averaging,
+            "num_classes": self.num_classes,
+            "ignore_class": self.ignore_class,
+            "class_names": self.class_names,
+            "class_colors": self.class_colors,
+        }
+
+
+def _palette(size):
+    """Distinct colours by stepping the hue by the golden ratio."""
+    hue = (np.arange(size) * 0.618034) % 1.0
+    value = 1.0 - 0.25 * (np.arange(size) % 3)
+    ramps = np.abs((hue[:, None] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
+    return np.round(255 * value[:, None] * (0.3 + 0.7 * np.clip(ramps, 0, 1))).astype(int)

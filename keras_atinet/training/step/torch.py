@@ -1,0 +1,73 @@
+import keras
+import torch
+
+from keras_atinet.ops.convolution import lay_out_kernel
+
+
+class TrainStep:
+    """`train_step` of a `MultiTaskModel` on PyTorch."""
+
+    num_replicas = 1
+
+    def prepare_variables(self):
+        """Is called by `compile`."""
+        self.build_optimizer()
+        # As convolutions read kernels and write their gradients; in another layout each would be
+        # copied, and the optimizer would go through memory by leaps.
+        for variable in [*self.trainable_variables, *self.optimizer.variables]:
+            if len(variable.shape) == 4:
+                lay_out_kernel(variable)
+
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        paths = self.paths
+        trunk_variables, branch_variables = paths.split(self.trainable_variables)
+        state = [variable.value.clone() for variable in self.non_trainable_variables]
+
+        features = paths.features(x)
+        leaves = [feature.detach().requires_grad_() for feature in features]
+        y_pred = paths.predictions(x, leaves)
+        y, weights = self.valid_targets(y, y_pred, sample_weight)
+        losses, images = self.compute_task_losses(y, y_pred, weights)
+        added = paths.added_losses(leaves)
+        objectives, present = self.compute_objectives(losses, images, added)
+        losses = keras.ops.stack(losses)
+        scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
+
+        sources = [*leaves, *(variable.value for variable in branch_variables)]
+        gradients = [
+            _gradient(
+                [objective], sources, [torch.ones_like(objective)], objective is not scaled[-1]
+            )
+            for objective in scaled
+        ]
+        with torch.no_grad():
+            gradient, logs = self.balance(gradients, losses, present)
+        at_features, at_branches = gradient[: len(features)], gradient[len(features) :]
+        parameters = [variable.value for variable in trunk_variables]
+        at_trunk = _gradient(features, parameters, at_features)
+
+        with torch.no_grad():
+            taken = self.is_update(losses, present)
+            if taken and self.trainable_variables:
+                scale = self.loss_scale()
+                self.optimizer.apply(
+                    [*at_trunk, *at_branches], [*trunk_variables, *branch_variables]
+                )
+                taken = self.loss_scale() >= scale
+            if not taken:
+                for variable, value in zip(self.non_trainable_variables, state, strict=True):
+                    variable.assign(value)
+            metrics = self.train_logs(y, y_pred, weights, losses, images, sum(objectives))
+            return {**metrics, **logs}
+
+
+def _gradient(outputs, sources, at_outputs, retain_graph=False):
+    """By the sources, from the gradients by the outputs; `None` where nothing arrives."""
+    # PyTorch refuses outputs that no trainable weight leads to.
+    pairs = zip(outputs, at_outputs, strict=True)
+    pairs = [pair for pair in pairs if pair[0].requires_grad and pair[1] is not None]
+    if not pairs or not sources:
+        return [None] * len(sources)
+    outputs, at_outputs = zip(*pairs, strict=True)
+    return list(torch.autograd.grad(outputs, sources, at_outputs, retain_graph, allow_unused=True))

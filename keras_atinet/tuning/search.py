@@ -1,0 +1,173 @@
+"""A search for hyperparameters: its data, its baseline, its tuner, its results."""
+
+import csv
+import json
+import pathlib
+import shlex
+
+from keras_atinet import data, evaluation, runs
+
+_BASELINE_BATCH = 8
+_HELD_OUT = 0.2
+_SHOWN_TRIALS = 5
+_DEFINITIONS = {
+    "metrics": "mean over all metrics",
+    "tasks": "mean over tasks of the mean over a task's metrics",
+}
+
+
+def open_data(settings):
+    """What to learn from and what to judge by: two sources."""
+    splits = settings["splits"] or data.splits(settings["data"])[:1]
+    if len(splits) > 2:
+        raise ValueError(
+            f"`--splits` takes one part, a fifth of which is held out, or two. Received: {splits}."
+        )
+    settings = {**settings, "splits": splits}
+    sources = [runs.open_split(settings, split) for split in splits]
+    return tuple(sources) if len(sources) == 2 else data.hold_out(sources[0], _HELD_OUT)
+
+
+def get_tuner(settings, train, validation, out):
+    """A tuner of KerasTuner that knows the trials which are in its folder already."""
+    # Here, because KerasTuner is optional.
+    from keras_atinet.tuning.hyper_model import MultiTaskHyperModel, keras_tuner
+
+    tasks = runs.source_tasks(train, settings["tasks"], single=settings["model"] == "single")
+    hypermodel = MultiTaskHyperModel(
+        tasks,
+        _baseline(settings, tasks, train, validation, out / "baseline.json"),
+        runs.MODELS[settings["model"]],
+        settings["image_size"],
+        settings["average"],
+        seed=settings["seed"],
+    )
+    kinds = {"bayesian": keras_tuner.BayesianOptimization, "random": keras_tuner.RandomSearch}
+    tuner = kinds[settings["algorithm"]](
+        hypermodel,
+        hypermodel.objective,
+        max_trials=settings["max_trials"],
+        seed=settings["seed"] + 1,  # 0 would mean no seed
+        hyperparameters=_space(settings, keras_tuner.HyperParameters()),
+        directory=out,
+        project_name="trials",
+    )
+    is_worker = not isinstance(tuner.oracle, keras_tuner.Oracle)
+    if not is_worker and (out / "trials" / "oracle.json").exists():
+        # KerasTuner looks for what a process of the same name left.
+        tuner.oracle.reload()
+    return tuner
+
+
+def report(tuner, settings, out):
+    """Writes `results.csv` and `best.keras`, and prints the best trials."""
+    trials = sorted(tuner.oracle.trials.values(), key=lambda trial: -_score(trial))
+    names = [hyperparameter.name for hyperparameter in tuner.oracle.get_space().space]
+    with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["trial", "status", "delta_m", "best_epoch", *names])
+        for trial in trials:
+            epoch = "" if trial.best_step is None else trial.best_step + 1
+            values = [trial.hyperparameters.values.get(name, "") for name in names]
+            writer.writerow([trial.trial_id, trial.status.lower(), trial.score, epoch, *values])
+    done = [trial for trial in trials if trial.score is not None]
+    print(f"\n{len(done)} of {len(trials)} trials gave a result.")
+    if not done:
+        return
+    print(f"delta-m, {_DEFINITIONS[settings['average']]}:")
+    for trial in done[:_SHOWN_TRIALS]:
+        values = trial.hyperparameters.values
+        shown = ", ".join(f"{name} {_shown(values[name])}" for name in names if name in values)
+        print(f"{trial.score:10.2f} %   {shown}")
+    (model,) = tuner.get_best_models(1)
+    model.save(out / "best.keras")
+    print(f"\n{out / 'best.keras'}\n{out / 'results.csv'}\nTo train with the best values:")
+    print(shlex.join(_train_command(model, done[0].hyperparameters.values, settings)))
+
+
+def _baseline(settings, tasks, train, validation, file):
+    # Kept, so that all processes have the same, and none computes it again.
+    if file.exists():
+        return json.loads(file.read_text(encoding="utf-8"))
+    if settings["baseline"]:
+        baseline = _read_baselines(settings["baseline"])
+    else:
+        baseline = _constants(tasks, train, validation, settings["image_size"])
+    evaluation.check_baseline(baseline, tasks)
+    file.write_text(json.dumps(baseline, indent=1) + "\n", encoding="utf-8")
+    return baseline
+
+
+def _constants(tasks, train, validation, image_size):
+    batches = runs.get_batches(validation, tasks, image_size, _BASELINE_BATCH)
+    constants = runs.constant_baseline(train, tasks, image_size, _BASELINE_BATCH, batches)
+    # Some shares are 0 for a constant: nothing to divide by.
+    return {
+        task: {name: value for name, value in values.items() if value}
+        for task, values in constants.items()
+    }
+
+
+def _read_baselines(files):
+    baseline = {}
+    for file in files:
+        try:
+            baseline |= json.loads(pathlib.Path(file).read_text(encoding="utf-8"))["results"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                "`--baseline` takes files that `keras-atinet evaluate --json FILE` wrote. "
+                f"Received: '{file}', which is none."
+            ) from error
+    return baseline
+
+
+def _space(settings, hp):
+    """Registers what the options narrow; `MultiTaskHyperModel` registers the rest."""
+    from keras_atinet.tuning.hyper_model import BALANCERS
+
+    for name in ("width", "batch_size"):
+        if settings[name]:
+            hp.Choice(name, settings[name])
+    if settings["balancers"] or settings["temperature"]:
+        hp.Choice("balancer", settings["balancers"] or list(BALANCERS))
+    _range(hp, "learning_rate", settings["learning_rate"], sampling="log")
+    if settings["temperature"]:
+        with hp.conditional_scope("balancer", ["dwa"]):
+            _range(hp, "temperature", settings["temperature"], sampling="log")
+    _range(hp, "switch_at", settings["switch_at"])
+    return hp
+
+
+def _range(hp, name, values, sampling="linear"):
+    if values and len(values) == 1:
+        hp.Fixed(name, values[0])
+    elif values:
+        hp.Float(name, min(values), max(values), sampling=sampling)
+
+
+def _score(trial):
+    return float("-inf") if trial.score is None else trial.score
+
+
+def _shown(value):
+    return f"{value:.3g}" if isinstance(value, float) else value
+
+
+def _train_command(model, values, settings):
+    command = ["keras-atinet", "train", "--data", settings["data"], "--model", settings["model"]]
+    if settings["tasks"]:
+        command += ["--tasks", *settings["tasks"]]
+    options = {
+        "--image-size": settings["image_size"],
+        "--filters": model.get_config()["filters"],
+        "--epochs": [settings["epochs"]],
+        "--batch-size": [values["batch_size"]],
+        "--learning-rate": [f"{values['learning_rate']:.4g}"],
+        "--seed": [settings["seed"]],
+    }
+    for name in ("balancer", "temperature", "switch_at"):
+        if name in values:
+            options[f"--{name.replace('_', '-')}"] = [_shown(values[name])]
+    if settings["data"] == runs.ROOMS:
+        options["--num-samples"] = [settings["num_samples"]]
+    return [*command, *(str(part) for item in options.items() for part in (item[0], *item[1]))]
