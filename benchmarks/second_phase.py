@@ -24,7 +24,7 @@ import keras
 from keras_atinet import PhaseSwitch, evaluation, runs, study
 from keras_atinet.study.plan import SCALES
 from keras_atinet.study.tables import markdown, score, title
-from keras_atinet.training.optimizer.grouped_optimizer import GroupedOptimizer
+from keras_atinet.training.optimizer import GroupedOptimizer
 
 
 class ZeroedSlots(PhaseSwitch):

@@ -37,8 +37,8 @@ class ATINet(MultiTaskModel):
         dtype: optional dtype policy, e.g. `"mixed_bfloat16"`. Defaults to the global policy.
         name: str. Defaults to `"atinet"`.
         remat: optional `"attention"`: training keeps no activations within the attention modules
-            and computes them again on the way back. Up to 40 % less memory, the same numbers and
-            weights. Defaults to `None`.
+            and computes them again in the backward pass. Up to 40 % less memory, the same numbers
+            and weights. Defaults to `None`.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
@@ -83,8 +83,8 @@ class ATINet(MultiTaskModel):
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
 
         config = {"input_shape": input_shape, "filters": filters, "remat": remat}
-        pieces = [*down, *up] if remat == "attention" else []
-        super().__init__(inputs, outputs, tasks, config, shared, pieces, dtype=dtype, name=name)
+        segments = [*down, *up] if remat == "attention" else []
+        super().__init__(inputs, outputs, tasks, config, shared, segments, dtype=dtype, name=name)
 
     @property
     def distillation_active(self):

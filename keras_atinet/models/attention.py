@@ -23,14 +23,14 @@ def attention_encoder(first, last, tasks, filters, dtype=None):
 
     Returns:
         Dict task name -> KerasTensor `(batch, height / 32, width / 32, filters[4])`; and the
-        pieces, a list of `(inputs, e_j)` with all that `e_j` is computed from.
+        segments, a list of `(inputs, e_j)` with all that `e_j` is computed from.
     """
     widths = [*filters[1:], filters[-1]]
     blocks = [
         ConvBlock(width, dtype=dtype, name=f"attention_encoder_{level}")
         for level, width in zip(LEVELS, widths, strict=True)
     ]
-    outputs, pieces = {}, {task.name: [] for task in tasks}
+    outputs, segments = {}, {task.name: [] for task in tasks}
     for task in tasks:
         x = None
         for level, p, q, block in zip(LEVELS, first, last, blocks, strict=True):
@@ -38,9 +38,9 @@ def attention_encoder(first, last, tasks, filters, dtype=None):
             inputs = [p, q] if x is None else [p, q, x]
             x = _attend(p if x is None else [p, x], q, dtype, name)
             x = MaxPooling2D(dtype=dtype, name=f"{name}_pool")(block(x))
-            pieces[task.name].append((inputs, x))
+            segments[task.name].append((inputs, x))
         outputs[task.name] = x
-    return outputs, _in_order(pieces)
+    return outputs, _in_order(segments)
 
 
 def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
@@ -56,14 +56,14 @@ def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
         dtype: dtype policy of the layers.
 
     Returns:
-        Dict task name -> KerasTensor `(batch, height, width, filters[0])`; and the pieces, a list
+        Dict task name -> KerasTensor `(batch, height, width, filters[0])`; and the segments, a list
         of `(inputs, b_j)` with all that `b_j` is computed from.
     """
     blocks = [
         ConvBlock(decoder_width(filters, level), dtype=dtype, name=f"attention_decoder_{level}")
         for level in LEVELS
     ]
-    outputs, pieces = {}, {task.name: [] for task in tasks}
+    outputs, segments = {}, {task.name: [] for task in tasks}
     for task in tasks:
         x = features[task.name]
         for level in reversed(LEVELS):
@@ -72,15 +72,15 @@ def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
             x = BilinearUpSampling2D(dtype=dtype, name=f"{name}_upsample")(x)
             x = blocks[level - 1](x)
             x = _attend([unpooled[level - 1], x], decoded[level - 1], dtype, name)
-            pieces[task.name].append((inputs, x))
+            segments[task.name].append((inputs, x))
         outputs[task.name] = x
-    return outputs, _in_order(pieces)
+    return outputs, _in_order(segments)
 
 
-def _in_order(pieces):
+def _in_order(segments):
     # Keras runs the tasks' layers in this order, on which the moving averages of what the tasks
     # share depend a little.
-    return [piece for name in sorted(pieces, reverse=True) for piece in pieces[name]]
+    return [piece for name in sorted(segments, reverse=True) for piece in segments[name]]
 
 
 def _attend(x, feature, dtype, name):

@@ -58,5 +58,5 @@ class MTAN(MultiTaskModel):
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
 
         config = {"input_shape": input_shape, "filters": filters, "remat": remat}
-        pieces = [*down, *up] if remat == "attention" else []
-        super().__init__(inputs, outputs, tasks, config, shared, pieces, dtype=dtype, name=name)
+        segments = [*down, *up] if remat == "attention" else []
+        super().__init__(inputs, outputs, tasks, config, shared, segments, dtype=dtype, name=name)

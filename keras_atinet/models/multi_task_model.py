@@ -1,10 +1,17 @@
 import keras
-from keras import ops
 
 from keras_atinet.balancing import Equal, get_balancer
+from keras_atinet.keras_internals import untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
-from keras_atinet.training import BalancerUpdate, FiniteLosses, Paths, TrainStep, group_optimizer
+from keras_atinet.training import (
+    BalancerUpdate,
+    FiniteLosses,
+    NetworkSplit,
+    TrainStep,
+    by_task,
+    group_optimizer,
+)
 
 ON_NONFINITE = ("raise", "skip")
 
@@ -20,12 +27,12 @@ class MultiTaskModel(TrainStep, keras.Model):
         outputs: dict task name -> KerasTensor.
         tasks: list of `Task`.
         config: dict, the other constructor arguments of the subclass, for `get_config`.
-        features: optional list of float KerasTensors, the last that the tasks share: all of
-            `outputs` follow from them. Gradients are weighed there by balancers with
-            `over="bottleneck"`.
-        remat: optional list of `(inputs, output)`, pieces of the network from the `features` on,
-            in the order of computation. Training keeps their inputs only and computes what is
-            within again on the way back.
+        features: optional list of float KerasTensors, the shared features: the last that the
+            tasks share, all of `outputs` follow from them. This is where balancers with
+            `over="bottleneck"` balance gradients.
+        remat: optional list of `(inputs, output)`, segments of the network from the `features`
+            on, in the order of computation. Training keeps their inputs only and computes the
+            activations within again in the backward pass.
         dtype: dtype policy of the layers.
         name: str.
 
@@ -131,7 +138,7 @@ class MultiTaskModel(TrainStep, keras.Model):
                 f"Received: {sorted(kwargs)}."
             )
         if loss is not None and not isinstance(loss, dict):
-            loss = self._by_task(loss, "loss")
+            loss = by_task(self.tasks, loss, "loss")
         task_metrics = metrics
         if metrics is None:
             task_metrics = {task.name: task.metrics() for task in self.tasks}
@@ -148,11 +155,13 @@ class MultiTaskModel(TrainStep, keras.Model):
         )
         super().compile(used_optimizer, weighted_metrics=task_metrics, **kwargs)
         if hasattr(self, "balancer"):
-            self._tracker.untrack(self.balancer)  # or its variables would stay with the model
+            untrack(self, self.balancer)  # or its variables would stay with the model
         self.balancer = used
+        used.num_tasks = len(self.tasks)
         if not used.built:
-            used.build((len(self.tasks),))
-        self.paths = Paths(self, over)
+            used.build((used.num_tasks,))
+        self.network_split = NetworkSplit(self, over)
+        self.skips_nonfinite = on_nonfinite == "skip"
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
         self.prepare_variables()
         arguments = {
@@ -186,7 +195,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         count = len(self.tasks)
         # One task is plain training, whatever the balancer would make of it.
         used = get_balancer(balancer) if count > 1 else Equal()
-        if used.built and tuple(used.get_build_config()["input_shape"]) != (count,):
+        if getattr(used, "num_tasks", count) != count:
             raise ValueError(
                 "`balancer` belongs to a network of another number of tasks. "
                 f"Received: {used.name}, for a network of {count}. "
@@ -257,182 +266,8 @@ class MultiTaskModel(TrainStep, keras.Model):
 
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.
-        stop = [FiniteLosses()] if self._compile_arguments()["on_nonfinite"] == "raise" else []
+        stop = [] if self.skips_nonfinite else [FiniteLosses()]
         return [*stop, BalancerUpdate(), *callbacks]
-
-    def compute_task_losses(self, y, y_pred, weights):
-        """The unweighted losses, and the number of images in which a task has a valid pixel.
-
-        Args:
-            y, weights: dicts by task, from `valid_targets`.
-            y_pred: dict of predictions.
-
-        Returns:
-            A list of K float32 scalars, and a float32 tensor `(K,)`. In one tensor, the way back
-            from one loss would lead through the paths of all tasks.
-        """
-        losses = [self._task_losses[name](y[name], y_pred[name], weights[name]) for name in weights]
-        images = [ops.sum(ops.any(weight > 0, axis=(1, 2))) for weight in weights.values()]
-        # Keras divides losses by the number of replicas, which sum their gradients.
-        losses = [ops.cast(loss, "float32") * self.num_replicas for loss in losses]
-        return losses, ops.cast(ops.stack(images), "float32")
-
-    def compute_objectives(self, losses, images, added):
-        """The scalars to differentiate, and which tasks are present, a float32 tensor `(K,)`.
-
-        The balancer's objective, or the K losses if it weighs gradients. The losses that layers
-        add, a list of scalars, are part of the one, and one more beside the others.
-
-        Args:
-            losses, images: from `compute_task_losses`.
-            added: list of scalars.
-        """
-        present = ops.cast(images > 0, "float32")
-        added = [sum(ops.sum(loss) for loss in added)] if added else []
-        if self.balancer.needs_gradients:
-            return [*losses, *added], present
-        return [sum(added, self.balancer(ops.stack(losses), present))], present
-
-    def balance(self, gradients, losses, present):
-        """One gradient from those of the objectives, and what there is to log of it.
-
-        Args:
-            gradients: list over the objectives of lists of tensors, by the features and variables
-                of `paths`.
-            losses, present: float32 tensors `(K,)`.
-        """
-        names = [task.name for task in self.tasks]
-        if self.balancer.needs_gradients:
-            gradient, weights, gram = self.paths.combine(
-                self.balancer,
-                gradients,
-                losses,
-                present,
-                self.optimizer.scale_loss(1.0 / self.num_replicas),
-            )
-            logs = self.balancer.gradient_logs(gram, names) if self.balancer.diagnostics else {}
-        else:
-            (gradient,), logs = gradients, {}
-            weights = self.balancer.task_weights(losses, present)
-        return gradient, {**{f"{name}_weight": weights[k] for k, name in enumerate(names)}, **logs}
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The sum of the unweighted task losses and of losses added by layers, a scalar.
-
-        This is the `loss` of `evaluate` and the `val_loss` of `fit`: whatever the balancer does,
-        it means the same in every epoch.
-        """
-        y, weights = self.valid_targets(y, y_pred, sample_weight)
-        losses, images = self.compute_task_losses(y, y_pred, weights)
-        self._track_losses(losses, images)
-        added = sum(ops.sum(loss) for loss in self.losses)
-        return (sum(losses) + added) / self.num_replicas
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        y, weights = self.valid_targets(y, y_pred, sample_weight)
-        return super().compute_metrics(x, y, y_pred, weights)
-
-    def is_update(self, losses, present):
-        """Whether a step changes anything: finite losses, and a task with a valid pixel."""
-        return ops.all(ops.isfinite(losses)) & ops.any(present > 0)
-
-    def loss_scale(self):
-        """The factor of the losses. The optimizer lowers it in a step that it skips."""
-        return ops.convert_to_tensor(self.optimizer.scale_loss(1.0))
-
-    def train_logs(self, y, y_pred, weights, losses, images, objective):
-        """Counts a train step in losses and metrics.
-
-        Args:
-            y, weights: dicts by task, from `valid_targets`.
-            y_pred: dict of predictions.
-            losses, images: float32 tensors `(K,)`.
-            objective: float32 scalar, logged as `loss`.
-
-        Returns:
-            Dict of logs.
-        """
-        batch_size = ops.shape(next(iter(y.values())))[0]
-        skips = self._compile_arguments()["on_nonfinite"] == "skip"
-        if skips:
-            finite = ops.all(ops.isfinite(losses))
-            self.skipped_steps.update_state(~finite)
-
-            def kept(value):
-                return ops.where(finite, value, ops.zeros_like(value))
-
-            batch_size = ops.cast(batch_size, "float32")
-            batch_size, objective, losses, images, y_pred, weights = keras.tree.map_structure(
-                kept, (batch_size, objective, losses, images, y_pred, weights)
-            )
-        self._track_losses(losses, images)
-        tracker = next(metric for metric in self.metrics if metric.name == "loss")
-        tracker.update_state(objective, sample_weight=batch_size)
-        logs = super().compute_metrics(None, y, y_pred, weights)
-        if skips:
-            logs["skipped_steps"] = self.skipped_steps.result()
-        return logs
-
-    def get_metrics_result(self):
-        logs = super().get_metrics_result()
-        logs.pop(self.skipped_steps.name)  # of training only
-        if len(self.tasks) > 1:
-            return logs
-        # Keras names the metrics of several outputs after them, of a single one not.
-        (task,) = self.tasks
-        whole = ("loss", f"{task.name}_loss")
-        return {
-            name if name in whole else f"{task.name}_{name}": value for name, value in logs.items()
-        }
-
-    def valid_targets(self, y, y_pred, sample_weight):
-        """Targets with nothing harmful in them and the weight of every pixel, both by task."""
-        y = self._by_task(y, "y")
-        weights = self._by_task(sample_weight, "sample_weight")
-        targets, pixel_weights = {}, {}
-        for task in self.tasks:
-            target = ops.convert_to_tensor(y[task.name])
-            _, height, width, _ = y_pred[task.name].shape
-            if tuple(target.shape[1:]) != task.target_shape(height, width):
-                raise ValueError(
-                    f"The target of task '{task.name}' must have the shape "
-                    f"{('batch', *task.target_shape(height, width))}. "
-                    f"Received: {tuple(target.shape)}. Check the task's channels and image size."
-                )
-            target, mask = task.prepare(target)
-            pixel_weight = ops.cast(mask, "float32")
-            if weights[task.name] is not None:
-                given = ops.cast(weights[task.name], "float32")
-                while len(given.shape) < len(pixel_weight.shape):
-                    given = ops.expand_dims(given, -1)
-                pixel_weight *= given
-            targets[task.name] = target
-            pixel_weights[task.name] = pixel_weight
-        return targets, pixel_weights
-
-    def _track_losses(self, losses, images):
-        # In the mean over batches, images without valid pixels do not count.
-        for k, tracker in enumerate(self._loss_trackers):
-            tracker.update_state(losses[k], sample_weight=images[k])
-
-    def _by_task(self, value, argument):
-        names = [task.name for task in self.tasks]
-        if isinstance(value, dict):
-            missing = [name for name in names if name not in value]
-            if argument == "y" and missing:
-                raise ValueError(
-                    f"`{argument}` has no target for the tasks {missing}. "
-                    f"Received keys: {sorted(value)}. "
-                    "Give missing pixels their missing value: class -1, depth 0, zero normal."
-                )
-            return {name: value.get(name) for name in names}
-        if isinstance(value, (list, tuple)) and len(value) == len(names):
-            return dict(zip(names, value, strict=True))
-        if argument == "sample_weight" or len(names) == 1:
-            return dict.fromkeys(names, value)
-        raise ValueError(
-            f"`{argument}` must be a dict keyed by the tasks {names}. Received: {type(value)}."
-        )
 
     def get_config(self):
         return {

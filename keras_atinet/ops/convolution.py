@@ -24,7 +24,7 @@ def conv(inputs, kernel, bias=None):
     bias = None if bias is None else ops.convert_to_tensor(bias)
     if not isinstance(inputs, (list, tuple)):
         return _conv(inputs, kernel, bias)
-    # A sum of convolutions keeps no copy of the inputs for the way back.
+    # A sum of convolutions keeps no copy of the inputs for the backward pass.
     ends = np.cumsum([x.shape[-1] for x in inputs])
     (x, part), *others = zip(inputs, ops.split(kernel, ends[:-1].tolist(), axis=2), strict=True)
     return sum((_conv(x, part) for x, part in others), start=_conv(x, part, bias))

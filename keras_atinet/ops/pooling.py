@@ -6,7 +6,7 @@ def max_pool(inputs):
     """2 x 2 max pooling, stride 2.
 
     `y[b, i, j, c] = max over p, q in {0, 1} of x[b, 2i+p, 2j+q, c]`. On PyTorch the input is not
-    copied to another layout, as `keras.ops.max_pool` does; on JAX the way back is comparisons,
+    copied to another layout, as `keras.ops.max_pool` does; on JAX the backward pass is comparisons,
     where on a CPU `keras.ops.max_pool` makes lists of indices.
 
     Args:

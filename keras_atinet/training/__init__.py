@@ -2,4 +2,4 @@
 
 from keras_atinet.training.callbacks import BalancerUpdate, FiniteLosses, PhaseSwitch
 from keras_atinet.training.optimizer import OptimizerGroup, group_optimizer
-from keras_atinet.training.step import Paths, TrainStep
+from keras_atinet.training.step import NetworkSplit, TrainStep, by_task

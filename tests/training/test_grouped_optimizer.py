@@ -4,8 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet.training.optimizer.grouped_optimizer import GroupedOptimizer, OptimizerGroup
-from keras_atinet.training.optimizer.loss_scale_optimizer import LossScaleOptimizer, group_optimizer
+from keras_atinet.training.optimizer import (
+    GroupedOptimizer,
+    LossScaleOptimizer,
+    OptimizerGroup,
+    group_optimizer,
+)
 
 SHAPES = {"kernel": (3, 3, 2, 4), "bias": (4,), "matrix": (5, 3), "scale": (3,)}
 optimizers = keras.optimizers

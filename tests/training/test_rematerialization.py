@@ -5,7 +5,7 @@ import pytest
 from keras_atinet import MTAN, ATINet
 from keras_atinet.balancing import PCGrad
 from keras_atinet.layers import ConvBlock
-from keras_atinet.training.remat.rematerialized_model import Rematerialization
+from keras_atinet.training.remat import RematerializedModel
 
 
 @pytest.mark.parametrize("over", [None, "shared_weights"])
@@ -28,7 +28,7 @@ def test_a_step_changes_nothing_but_memory(over, make, batch, values):
 
 
 def test_activations_are_not_kept(make, batch):
-    # Of the pieces only the inputs are: with what the rest keeps, far less than half.
+    # Of the segments only the inputs are: with what the rest keeps, far less than half.
     torch = pytest.importorskip("torch")
     if keras.backend.backend() != "torch":
         pytest.skip("only PyTorch tells what it keeps")
@@ -43,25 +43,25 @@ def test_activations_are_not_kept(make, batch):
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            model.paths.predictions(keras.ops.convert_to_tensor(images), [])
+            model.network_split.predictions(keras.ops.convert_to_tensor(images), [])
         kept.append(sum(sizes.values()))
     assert kept[1] < 0.6 * kept[0]
 
 
-def test_xla_gives_the_way_back_less_memory():
+def test_xla_gives_the_backward_pass_less_memory():
     # XLA merges equal computations where it can, and then nothing is saved.
     jax = pytest.importorskip("jax")
     if keras.backend.backend() != "jax":
         pytest.skip("only JAX tells what a program will take")
     x = image = keras.Input((32, 64, 3))
-    pieces = []
+    segments = []
     for _ in range(6):
         output = ConvBlock(4)(ConvBlock(4)(x))
-        pieces.append(([x], output))
+        segments.append(([x], output))
         x = output
     inputs = [image]
     plain = keras.Model(inputs, ConvBlock(4)(x))
-    remat = Rematerialization(inputs, inputs, pieces, plain.output)
+    remat = RematerializedModel(inputs, inputs, segments, plain.output)
     images = np.zeros((4, 32, 64, 3), "float32")
 
     def taken(network):

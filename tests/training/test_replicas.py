@@ -7,7 +7,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
-from keras_atinet.training.optimizer.grouped_optimizer import GroupedOptimizer, OptimizerGroup
+from keras_atinet.training.optimizer import GroupedOptimizer, OptimizerGroup
 
 TASKS = ("depth", "normal")
 

@@ -5,36 +5,20 @@ moments by that count. A weight that is reset in the middle of a training needs 
 with slots of zero and a count of 10,000 it would move by up to 6.5 times the learning rate, and
 `Ftrl` divides by zero. `keras.optimizers.MultiOptimizer` has a count for each of its optimizers,
 but refuses `learning_rate` and clips by the norm of each by itself.
-
-What is read here and in `optimizer_part.py` beyond the documented interface of Keras's optimizers:
-`_trainable_variables`, `_iterations`, `_accumulated_gradients`, `_use_weight_decay`,
-`_apply_weight_decay`, `_filter_empty_gradients` and `_model_variables_moving_average` (which
-`keras.callbacks.SwapEMAWeights` reads as well). The tests fail where one is gone.
 """
 
 import contextlib
-import dataclasses
 import numbers
-from collections.abc import Callable
 
 import keras
 from keras import ops
 
+from keras_atinet.keras_internals import (
+    copy_weight_decay_exclusions,
+    step_count,
+    without_empty_gradients,
+)
 from keras_atinet.training.optimizer.optimizer_part import OptimizerPart
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerGroup:
-    """Weights of a network that are stepped by an optimizer of their own.
-
-    Attributes:
-        variables: list of `keras.Variable`; those that are not trained do no harm.
-        is_on: optional function without arguments that returns a scalar bool tensor. While it is
-            False, the group is not stepped, and weight decay does not shrink it.
-    """
-
-    variables: list
-    is_on: Callable | None = None
 
 
 def _setting(name):
@@ -156,7 +140,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 f"this network has its own. Received: {type(main).__name__}, whose "
                 f"`from_config(get_config())` fails: {error}"
             ) from error
-        optimizer._use_weight_decay = main._use_weight_decay  # `exclude_from_weight_decay`
+        copy_weight_decay_exclusions(main, optimizer)
         return optimizer
 
     def _rate(self, name):
@@ -193,7 +177,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             trainable_variables = self._trainable_variables
         elif not self.built:
             self.build(list(trainable_variables))
-        grads, variables = self._filter_empty_gradients(grads, trainable_variables)
+        grads, variables = without_empty_gradients(self, grads, trainable_variables)
         unknown = [variable.path for variable in variables if id(variable) not in self._part_of]
         if unknown:
             raise ValueError(
@@ -211,7 +195,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             if pairs:
                 part.step(*map(list, zip(*pairs, strict=True)))
             elif part.name is None:
-                part.optimizer._iterations.assign_add(1)
+                step_count(part.optimizer).assign_add(1)
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         with self.conditions():
@@ -249,7 +233,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         # Not a number where the norm is none, as in Keras.
         factor = limit * ops.minimum(1.0 / norm, 1.0 / limit) + (norm - norm)
         if steps:
-            is_update = (self._parts[0].optimizer._iterations + 1) % steps == 0
+            is_update = (step_count(self._parts[0].optimizer) + 1) % steps == 0
             factor = ops.where(is_update, factor, 1.0)
             for other in accumulated:
                 other.assign(other * factor)
@@ -296,8 +280,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             part.become_new(new)
             if names is not None and self.gradient_accumulation_steps:
                 # So that it updates its weights in the same steps as the others.
-                count = self._parts[0].optimizer._iterations % self.gradient_accumulation_steps
-                part.optimizer._iterations.assign(count)
+                count = step_count(self._parts[0].optimizer) % self.gradient_accumulation_steps
+                step_count(part.optimizer).assign(count)
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
         self._parts[0].optimizer.exclude_from_weight_decay(var_list, var_names)

@@ -3,6 +3,13 @@
 import keras
 from keras import ops
 
+from keras_atinet.keras_internals import (
+    accumulated_gradients,
+    allow_nothing_to_decay,
+    moving_averages,
+    optimizer_weights,
+)
+
 
 class OptimizerPart:
     """An optimizer and the weights that it steps.
@@ -36,7 +43,7 @@ class OptimizerPart:
         self.variables = list(variables)
         self.optimizer.build(self.variables)
         if keras.backend.backend() == "torch":
-            _decay_if_any(self.optimizer)
+            allow_nothing_to_decay(self.optimizer)
 
     def step(self, grads, variables):
         """Applies gradients, unless the part is off."""
@@ -64,8 +71,8 @@ class OptimizerPart:
         """Pairs of an exponential moving average and the weight that it is of."""
         if not self.optimizer.use_ema:
             return []
-        averages = self.optimizer._model_variables_moving_average
-        return list(zip(averages, self.optimizer._trainable_variables, strict=True))
+        averages = moving_averages(self.optimizer)
+        return list(zip(averages, optimizer_weights(self.optimizer), strict=True))
 
     def start_averages(self):
         """Sets the averages to the weights as they are."""
@@ -74,8 +81,8 @@ class OptimizerPart:
 
     def accumulated(self):
         """Pairs of a weight and its gradient so far, under gradient accumulation."""
-        optimizer = self.optimizer
-        return zip(optimizer._trainable_variables, optimizer._accumulated_gradients, strict=True)
+        gradients = accumulated_gradients(self.optimizer)
+        return zip(optimizer_weights(self.optimizer), gradients, strict=True)
 
     def become_new(self, new):
         """Takes the state of a newly built optimizer."""
@@ -92,7 +99,7 @@ class OptimizerPart:
         Raises:
             ValueError: if that does not give all of this part's variables a value.
         """
-        weights = whole._trainable_variables
+        weights = optimizer_weights(whole)
         places = {id(variable): index for index, variable in enumerate(weights)}
         indices = [places[id(variable)] for variable in self.variables]
         own = ("_variables", "_trainable_variables")
@@ -115,17 +122,6 @@ class OptimizerPart:
                 "were in groups, and which slot belongs to which weight cannot be told. "
                 "Leave the state out: `load_model(file, compile=False)`, then compile."
             )
-
-
-def _decay_if_any(optimizer):
-    """On PyTorch, Keras's weight decay fails without a weight to decay, which a part may lack."""
-    decay = optimizer._apply_weight_decay
-
-    def apply_weight_decay(variables):
-        if any(map(optimizer._use_weight_decay, variables)):
-            decay(variables)
-
-    optimizer._apply_weight_decay = apply_weight_decay
 
 
 def _assign_copy(variable, value):

@@ -1,3 +1,3 @@
-"""Pieces of a network whose activations are computed twice instead of kept."""
+"""Segments of a network whose activations are computed twice instead of kept."""
 
-from keras_atinet.training.remat.rematerialized_model import Rematerialization
+from keras_atinet.training.remat.model import RematerializedModel

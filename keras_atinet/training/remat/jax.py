@@ -25,7 +25,7 @@ def remat(function, token, *tensors):
 
     def backward(tensors, gradients):
         token, *gradients = gradients
-        # Once the way back has come here, and the next call's part of it is done.
+        # Once the backward pass has come here, and the next segment's part of it is done.
         start = token + _zero_after(gradients)
         _, vjp = jax.vjp(function, *(tensor + start.astype(tensor.dtype) for tensor in tensors))
         found = vjp(gradients)

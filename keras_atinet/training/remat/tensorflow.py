@@ -20,7 +20,7 @@ def remat(function, token, *tensors):
     @tf.custom_gradient
     def call(token, *tensors):
         def backward(*gradients):
-            # When the way back has come here, and the next call's part of it is done.
+            # Once the backward pass has come here, and the next segment's part of it is done.
             with tf.control_dependencies(gradients):
                 again = [tf.identity(tensor) for tensor in tensors]
             with tf.GradientTape() as tape:

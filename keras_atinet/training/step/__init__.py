@@ -1,8 +1,17 @@
-"""The train step of a `MultiTaskModel`, one for each backend, in files of the same shape."""
+"""The whole train step of a `MultiTaskModel`, to be read in this order:
+
+1. `targets.py`: what the user gave becomes targets and pixel weights by task.
+2. `network_split.py`: the network in two, a trunk that the tasks share and their branches.
+3. `common.py`: from targets to losses and objectives, from gradients to one update and its logs.
+4. `gradients.py`: how the gradients of the tasks become one.
+5. `tensorflow.py`, `jax.py`, `torch.py`: three files of the same shape, one for each backend, that
+   differentiate and update.
+"""
 
 import keras
 
-from keras_atinet.training.step.trunk_and_branches import Paths
+from keras_atinet.training.step.network_split import NetworkSplit
+from keras_atinet.training.step.targets import by_task
 
 if keras.backend.backend() == "tensorflow":
     from keras_atinet.training.step.tensorflow import TrainStep

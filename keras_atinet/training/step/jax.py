@@ -1,45 +1,38 @@
-import functools
-
 import jax
 import keras
 
-from keras_atinet.training.memory import give_back_memory
+from keras_atinet.training.step.common import CommonStep
 
 
-class TrainStep:
-    """`train_step` of a `MultiTaskModel` on JAX: stateless, from state to state."""
+class TrainStep(CommonStep):
+    """`train_step` of a `MultiTaskModel` on JAX: stateless, from state to state.
 
-    num_replicas = 1
-
-    def prepare_variables(self):
-        """Is called by `compile`; the optimizer waits for the first step.
-
-        Its state must be that of the variables which are trainable then.
-        """
-        _give_back_after_compiling()
+    The optimizer is built before the first step, not by `compile`: its state must be that of the
+    variables which are trainable then.
+    """
 
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_values, metrics = state
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        paths = self.paths
-        trunk_values, branch_values = paths.split(trainable)
+        network = self.network_split
+        trunk_values, branch_values = network.separate(trainable)
 
         def scope(trunk_values, branch_values, non_trainable):
-            trainable = paths.join(trunk_values, branch_values)
+            trainable = network.join(trunk_values, branch_values)
             return self._scope(trainable, non_trainable, metrics, optimizer_values)
 
         def trunk(trunk_values):
             with scope(trunk_values, branch_values, non_trainable) as inside:
-                return paths.features(x), self._state(inside)[0]
+                return network.trunk_outputs(x), self._state(inside)[0]
 
-        features, trunk_vjp, after_trunk = jax.vjp(trunk, trunk_values, has_aux=True)
+        shared, trunk_vjp, after_trunk = jax.vjp(trunk, trunk_values, has_aux=True)
 
-        def branches(features, branch_values):
+        def branches(shared, branch_values):
             with scope(trunk_values, branch_values, after_trunk) as inside:
-                y_pred = paths.predictions(x, features)
+                y_pred = network.predictions(x, shared)
                 targets, weights = self.valid_targets(y, y_pred, sample_weight)
                 losses, images = self.compute_task_losses(targets, y_pred, weights)
-                added = paths.added_losses(features)
+                added = network.added_losses(shared)
                 objectives, present = self.compute_objectives(losses, images, added)
                 losses = keras.ops.stack(losses)
                 scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
@@ -47,13 +40,13 @@ class TrainStep:
             return scaled, (step, present, self._state(inside)[0])
 
         scaled, linear, (step, present, after_branches) = jax.linearize(
-            branches, features, branch_values, has_aux=True
+            branches, shared, branch_values, has_aux=True
         )
-        # Transposing one output of the linear map goes back along that task's path only.
+        # Transposing one output of the linear map goes back through that task's branch only.
         gradients = [
             keras.tree.flatten(
                 jax.linear_transpose(
-                    lambda *tangents, k=k: linear(*tangents)[k], features, branch_values
+                    lambda *tangents, k=k: linear(*tangents)[k], shared, branch_values
                 )(jax.numpy.ones_like(objective))
             )
             for k, objective in enumerate(scaled)
@@ -65,11 +58,11 @@ class TrainStep:
             logs = {**self.train_logs(*step), **logs}
             scale = self.loss_scale()
         new_non_trainable, metrics = self._state(inside)
-        (at_trunk,) = trunk_vjp(gradient[: len(features)])
+        (at_trunk,) = trunk_vjp(gradient[: len(shared)])
         # An optimizer may ask the network, for instance whether its distillation is on.
         with self._scope(trainable, new_non_trainable, metrics, optimizer_values):
             new_trainable, new_optimizer_values = self.optimizer.stateless_apply(
-                optimizer_values, paths.join(at_trunk, gradient[len(features) :]), trainable
+                optimizer_values, network.join(at_trunk, gradient[len(shared) :]), trainable
             )
         with self._scope(new_trainable, new_non_trainable, metrics, new_optimizer_values):
             taken = is_update & (self.loss_scale() >= scale)
@@ -97,17 +90,6 @@ class TrainStep:
             [scope.get_current_value(variable) for variable in self.non_trainable_variables],
             [scope.get_current_value(variable) for variable in self.metrics_variables],
         )
-
-
-@functools.cache
-def _give_back_after_compiling():
-    """Compiling a train step leaves much memory behind, 1.4 GB for ATI-Net."""
-
-    def give_back(event, seconds, **_):
-        if event == "/jax/core/compile/backend_compile_duration" and seconds > 1:
-            give_back_memory()
-
-    jax.monitoring.register_event_duration_secs_listener(give_back)
 
 
 def _choose(condition, new, old):

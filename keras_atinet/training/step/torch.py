@@ -2,15 +2,13 @@ import keras
 import torch
 
 from keras_atinet.ops.convolution import lay_out_kernel
+from keras_atinet.training.step.common import CommonStep
 
 
-class TrainStep:
+class TrainStep(CommonStep):
     """`train_step` of a `MultiTaskModel` on PyTorch."""
 
-    num_replicas = 1
-
     def prepare_variables(self):
-        """Is called by `compile`."""
         self.build_optimizer()
         # As convolutions read kernels and write their gradients; in another layout each would be
         # copied, and the optimizer would go through memory by leaps.
@@ -20,16 +18,16 @@ class TrainStep:
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        paths = self.paths
-        trunk_variables, branch_variables = paths.split(self.trainable_variables)
+        network = self.network_split
+        trunk_variables, branch_variables = network.separate(self.trainable_variables)
         state = [variable.value.clone() for variable in self.non_trainable_variables]
 
-        features = paths.features(x)
-        leaves = [feature.detach().requires_grad_() for feature in features]
-        y_pred = paths.predictions(x, leaves)
+        shared = network.trunk_outputs(x)
+        leaves = [tensor.detach().requires_grad_() for tensor in shared]
+        y_pred = network.predictions(x, leaves)
         y, weights = self.valid_targets(y, y_pred, sample_weight)
         losses, images = self.compute_task_losses(y, y_pred, weights)
-        added = paths.added_losses(leaves)
+        added = network.added_losses(leaves)
         objectives, present = self.compute_objectives(losses, images, added)
         losses = keras.ops.stack(losses)
         scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
@@ -43,9 +41,9 @@ class TrainStep:
         ]
         with torch.no_grad():
             gradient, logs = self.balance(gradients, losses, present)
-        at_features, at_branches = gradient[: len(features)], gradient[len(features) :]
+        at_shared, at_branches = gradient[: len(shared)], gradient[len(shared) :]
         parameters = [variable.value for variable in trunk_variables]
-        at_trunk = _gradient(features, parameters, at_features)
+        at_trunk = _gradient(shared, parameters, at_shared)
 
         with torch.no_grad():
             taken = self.is_update(losses, present)
@@ -63,7 +61,7 @@ class TrainStep:
 
 
 def _gradient(outputs, sources, at_outputs, retain_graph=False):
-    """By the sources, from the gradients by the outputs; `None` where nothing arrives."""
+    """With respect to the sources, from that with respect to the outputs; `None` if it is zero."""
     # PyTorch refuses outputs that no trainable weight leads to.
     pairs = zip(outputs, at_outputs, strict=True)
     pairs = [pair for pair in pairs if pair[0].requires_grad and pair[1] is not None]

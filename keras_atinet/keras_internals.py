@@ -1,0 +1,53 @@
+"""All that this package reads of Keras beyond its documented interface, in one place.
+
+`tests/test_keras_internals.py` has a test for each function, which fails where a version of Keras
+has changed what it relies on. `GroupedOptimizer` further answers `_trainable_variables` and
+`_model_variables_moving_average`, which `keras.callbacks.SwapEMAWeights` and Keras's own
+`stateless_apply` ask of an optimizer.
+"""
+
+
+def untrack(layer, sublayer):
+    """Undoes that a layer was made an attribute of another: its weights are no longer its own."""
+    layer._tracker.untrack(sublayer)
+
+
+def optimizer_weights(optimizer):
+    """The weights that an optimizer was built for, in order."""
+    return optimizer._trainable_variables
+
+
+def step_count(optimizer):
+    """The variable that counts the calls of `apply`; `iterations` counts updates of weights."""
+    return optimizer._iterations
+
+
+def accumulated_gradients(optimizer):
+    """Under gradient accumulation, the gradients so far, one for each of `optimizer_weights`."""
+    return optimizer._accumulated_gradients
+
+
+def moving_averages(optimizer):
+    """With `use_ema`, the moving averages, one for each of `optimizer_weights`."""
+    return optimizer._model_variables_moving_average
+
+
+def without_empty_gradients(optimizer, gradients, variables):
+    """The gradients that are not `None` and their variables, with Keras's warning or error."""
+    return optimizer._filter_empty_gradients(gradients, variables)
+
+
+def copy_weight_decay_exclusions(source, target):
+    """Excludes from an optimizer's weight decay what another excludes."""
+    target._use_weight_decay = source._use_weight_decay
+
+
+def allow_nothing_to_decay(optimizer):
+    """Lets weight decay pass where all weights are excluded, which fails on PyTorch."""
+    decay = optimizer._apply_weight_decay
+
+    def apply_weight_decay(variables):
+        if any(map(optimizer._use_weight_decay, variables)):
+            decay(variables)
+
+    optimizer._apply_weight_decay = apply_weight_decay

@@ -1,0 +1,157 @@
+import keras
+from keras import ops
+
+from keras_atinet.training.step.gradients import combine_gradients
+from keras_atinet.training.step.targets import valid_targets
+
+
+class CommonStep:
+    """What the train steps of all backends do alike, and the evaluation step.
+
+    A step of `TrainStep` calls these methods in the order in which they stand here. It belongs to
+    a `MultiTaskModel`, which has `tasks`, `balancer`, `optimizer` and `network_split`.
+
+    Attributes:
+        num_replicas: int, devices of a `tf.distribute` strategy, whose gradients are summed.
+    """
+
+    num_replicas = 1
+
+    def prepare_variables(self):
+        """What `compile` does about variables before the first step."""
+
+    def valid_targets(self, y, y_pred, sample_weight):
+        """See `step.targets.valid_targets`."""
+        return valid_targets(self.tasks, y, y_pred, sample_weight)
+
+    def compute_task_losses(self, y, y_pred, weights):
+        """The unweighted losses, and the number of images in which a task has a valid pixel.
+
+        Args:
+            y, weights: dicts by task, from `valid_targets`.
+            y_pred: dict of predictions.
+
+        Returns:
+            A list of K float32 scalars, and a float32 tensor `(K,)`. The losses are not stacked:
+            the backward pass from one loss would then lead through the branches of all tasks.
+        """
+        losses = [self._task_losses[name](y[name], y_pred[name], weights[name]) for name in weights]
+        images = [ops.sum(ops.any(weight > 0, axis=(1, 2))) for weight in weights.values()]
+        # Keras divides losses by the number of replicas, which sum their gradients.
+        losses = [ops.cast(loss, "float32") * self.num_replicas for loss in losses]
+        return losses, ops.cast(ops.stack(images), "float32")
+
+    def compute_objectives(self, losses, images, added):
+        """The scalars to differentiate, and which tasks are present, a float32 tensor `(K,)`.
+
+        The balancer's objective, or the K losses if it balances gradients. The losses added by
+        layers are part of the one objective, and one more beside the K losses.
+
+        Args:
+            losses, images: from `compute_task_losses`.
+            added: list of scalars.
+        """
+        present = ops.cast(images > 0, "float32")
+        added = [sum(ops.sum(loss) for loss in added)] if added else []
+        if self.balancer.needs_gradients:
+            return [*losses, *added], present
+        return [sum(added, self.balancer(ops.stack(losses), present))], present
+
+    def balance(self, gradients, losses, present):
+        """One gradient from those of the objectives, and what there is to log of it.
+
+        Args:
+            gradients: list over the objectives of lists of tensors, with respect to the shared
+                features and the variables of the branches.
+            losses, present: float32 tensors `(K,)`.
+        """
+        names = [task.name for task in self.tasks]
+        if self.balancer.needs_gradients:
+            gradient, weights, gram = combine_gradients(
+                self.balancer,
+                gradients,
+                self.network_split.tasks_by_variable(),
+                losses,
+                present,
+                self.optimizer.scale_loss(1.0 / self.num_replicas),
+            )
+            logs = self.balancer.gradient_logs(gram, names) if self.balancer.diagnostics else {}
+        else:
+            (gradient,), logs = gradients, {}
+            weights = self.balancer.task_weights(losses, present)
+        return gradient, {**{f"{name}_weight": weights[k] for k, name in enumerate(names)}, **logs}
+
+    def is_update(self, losses, present):
+        """Whether a step changes anything: finite losses, and a task with a valid pixel."""
+        return ops.all(ops.isfinite(losses)) & ops.any(present > 0)
+
+    def loss_scale(self):
+        """The factor of the losses. The optimizer lowers it in a step that it skips."""
+        return ops.convert_to_tensor(self.optimizer.scale_loss(1.0))
+
+    def train_logs(self, y, y_pred, weights, losses, images, objective):
+        """Updates the metrics by a train step.
+
+        Args:
+            y, weights: dicts by task, from `valid_targets`.
+            y_pred: dict of predictions.
+            losses, images: float32 tensors `(K,)`.
+            objective: float32 scalar, logged as `loss`.
+
+        Returns:
+            Dict of logs.
+        """
+        batch_size = ops.shape(next(iter(y.values())))[0]
+        if self.skips_nonfinite:
+            finite = ops.all(ops.isfinite(losses))
+            self.skipped_steps.update_state(~finite)
+
+            def zero_unless_finite(value):
+                return ops.where(finite, value, ops.zeros_like(value))
+
+            batch_size = ops.cast(batch_size, "float32")
+            batch_size, objective, losses, images, y_pred, weights = keras.tree.map_structure(
+                zero_unless_finite, (batch_size, objective, losses, images, y_pred, weights)
+            )
+        self._track_losses(losses, images)
+        tracker = next(metric for metric in self.metrics if metric.name == "loss")
+        tracker.update_state(objective, sample_weight=batch_size)
+        logs = super().compute_metrics(None, y, y_pred, weights)
+        if self.skips_nonfinite:
+            logs["skipped_steps"] = self.skipped_steps.result()
+        return logs
+
+    def _track_losses(self, losses, images):
+        # In the mean over batches, images without valid pixels do not count.
+        for k, tracker in enumerate(self._loss_trackers):
+            tracker.update_state(losses[k], sample_weight=images[k])
+
+    # What Keras calls in `evaluate` and in the validation of `fit`.
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The sum of the unweighted task losses and of losses added by layers, a scalar.
+
+        This is the `loss` of `evaluate` and the `val_loss` of `fit`: whatever the balancer does,
+        it means the same in every epoch.
+        """
+        y, weights = self.valid_targets(y, y_pred, sample_weight)
+        losses, images = self.compute_task_losses(y, y_pred, weights)
+        self._track_losses(losses, images)
+        added = sum(ops.sum(loss) for loss in self.losses)
+        return (sum(losses) + added) / self.num_replicas
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        y, weights = self.valid_targets(y, y_pred, sample_weight)
+        return super().compute_metrics(x, y, y_pred, weights)
+
+    def get_metrics_result(self):
+        logs = super().get_metrics_result()
+        logs.pop(self.skipped_steps.name)  # of training only
+        if len(self.tasks) > 1:
+            return logs
+        # Keras names the metrics of several outputs after them, of a single one not.
+        (task,) = self.tasks
+        whole = ("loss", f"{task.name}_loss")
+        return {
+            name if name in whole else f"{task.name}_{name}": value for name, value in logs.items()
+        }

@@ -1,0 +1,79 @@
+import keras
+
+from keras_atinet.training.remat import RematerializedModel
+
+
+class NetworkSplit:
+    """A network in two: a `trunk` that leads to the shared features, `branches` from there on.
+
+    Gradient-based balancers take the gradient of each task with respect to the trunk's features
+    and the variables of the branches; the sum then goes back through the trunk once. Without a
+    trunk (`None`), the branches are the whole network.
+
+    Args:
+        model: `MultiTaskModel`.
+        over: the `over` of a `GradientBalancer`, or `None` for a loss-based balancer.
+    """
+
+    def __init__(self, model, over=None):
+        self._model, self.trunk, self.branches = model, None, model
+        inputs = model.input
+        # Of all variables, because layers may be frozen and thawed at any time.
+        self._trunk_ids = set()
+        if over == "bottleneck":
+            inputs = model.features
+            self.trunk = keras.Model(model.input, model.features)
+            self._trunk_ids = _variable_ids(self.trunk)
+            self.branches = keras.Model(model.features, model.output)
+        if model.remat:
+            self.branches = RematerializedModel(inputs, model.features, model.remat, model.output)
+        outputs = [] if over is None else [model.output[task.name] for task in model.tasks]
+        self._ids_by_task = [_variable_ids(keras.Model(model.input, output)) for output in outputs]
+
+    def trunk_outputs(self, x):
+        """The shared features and then the losses added by the trunk's layers; empty without one.
+
+        The losses are outputs too, because they reach the trunk's variables only through these.
+        """
+        if self.trunk is None:
+            return []
+        return [*keras.tree.flatten(self.trunk(x, training=True)), *self.trunk.losses]
+
+    def predictions(self, x, trunk_outputs):
+        """The dict of predictions, from the shared features if there is a trunk, else from `x`."""
+        if self.trunk is None:
+            return self.branches(x, training=True)
+        return self.branches(trunk_outputs[: len(self.trunk.outputs)], training=True)
+
+    def added_losses(self, trunk_outputs):
+        """The losses added by layers of both parts, a list of scalars."""
+        num_features = len(self.trunk.outputs) if self.trunk else 0
+        return [*self.branches.losses, *trunk_outputs[num_features:]]
+
+    def separate(self, values):
+        """Splits values of the model's trainable variables into the trunk's and the branches'."""
+        in_trunk = self._in_trunk()
+        return tuple(
+            [value for value, inside in zip(values, in_trunk, strict=True) if inside == wanted]
+            for wanted in (True, False)
+        )
+
+    def join(self, trunk_values, branch_values):
+        """Undoes `separate`."""
+        parts = {True: iter(trunk_values), False: iter(branch_values)}
+        return [next(parts[inside]) for inside in self._in_trunk()]
+
+    def tasks_by_variable(self):
+        """For each trainable variable of the branches, the indices of the tasks that use it."""
+        _, variables = self.separate(self._model.trainable_variables)
+        return [
+            [k for k, ids in enumerate(self._ids_by_task) if id(variable) in ids]
+            for variable in variables
+        ]
+
+    def _in_trunk(self):
+        return [id(variable) in self._trunk_ids for variable in self._model.trainable_variables]
+
+
+def _variable_ids(model):
+    return {id(variable) for variable in model.variables}

@@ -1,0 +1,73 @@
+"""From what the user gives `fit` to targets and pixel weights by task."""
+
+from keras import ops
+
+
+def by_task(tasks, value, argument):
+    """A dict keyed by the names of the tasks, from a dict, a sequence, or one value.
+
+    Args:
+        tasks: list of `Task`.
+        value: dict task name -> value, a list or tuple over the tasks, or one value for all.
+        argument: `"y"`, `"sample_weight"` or `"loss"`, for the error; a dict of `"y"` must be
+            complete, and only `"sample_weight"` may be one value for several tasks.
+
+    Raises:
+        ValueError: if a target is missing, or there is one value for several tasks.
+    """
+    names = [task.name for task in tasks]
+    if isinstance(value, dict):
+        missing = [name for name in names if name not in value]
+        if argument == "y" and missing:
+            raise ValueError(
+                f"`{argument}` has no target for the tasks {missing}. "
+                f"Received keys: {sorted(value)}. "
+                "Give missing pixels their missing value: class -1, depth 0, zero normal."
+            )
+        return {name: value.get(name) for name in names}
+    if isinstance(value, (list, tuple)) and len(value) == len(names):
+        return dict(zip(names, value, strict=True))
+    if argument == "sample_weight" or len(names) == 1:
+        return dict.fromkeys(names, value)
+    raise ValueError(
+        f"`{argument}` must be a dict keyed by the tasks {names}. Received: {type(value)}."
+    )
+
+
+def valid_targets(tasks, y, y_pred, sample_weight):
+    """Targets with harmless values at ignored pixels, and the weight of every pixel.
+
+    Args:
+        tasks: list of `Task`.
+        y, sample_weight: as for `by_task`.
+        y_pred: dict of predictions.
+
+    Returns:
+        Two dicts by task: targets, and float32 tensors `(batch, height, width)`, 0 at ignored
+        pixels.
+
+    Raises:
+        ValueError: if a target has another shape than its task says.
+    """
+    y = by_task(tasks, y, "y")
+    sample_weight = by_task(tasks, sample_weight, "sample_weight")
+    targets, pixel_weights = {}, {}
+    for task in tasks:
+        target = ops.convert_to_tensor(y[task.name])
+        _, height, width, _ = y_pred[task.name].shape
+        if tuple(target.shape[1:]) != task.target_shape(height, width):
+            raise ValueError(
+                f"The target of task '{task.name}' must have the shape "
+                f"{('batch', *task.target_shape(height, width))}. "
+                f"Received: {tuple(target.shape)}. Check the task's channels and image size."
+            )
+        target, mask = task.prepare(target)
+        pixel_weight = ops.cast(mask, "float32")
+        if sample_weight[task.name] is not None:
+            given = ops.cast(sample_weight[task.name], "float32")
+            while len(given.shape) < len(pixel_weight.shape):
+                given = ops.expand_dims(given, -1)
+            pixel_weight *= given
+        targets[task.name] = target
+        pixel_weights[task.name] = pixel_weight
+    return targets, pixel_weights
