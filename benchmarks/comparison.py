@@ -49,8 +49,11 @@ def start(role, workload, arguments, files=()):
 
 def _variants(arguments):
     yield None, {}
-    if getattr(arguments, "remat", None):
-        yield f"remat {arguments.remat}", {"remat": arguments.remat}
+    remat = getattr(arguments, "remat", None)
+    if remat:
+        yield f"remat {remat}", {"remat": remat}
+    for alternative in getattr(arguments, "alternative", None) or ():
+        yield alternative, {"remat": remat, "alternative": alternative}
     if getattr(arguments, "folded", False):
         yield "folded", {"folded": True}
 

@@ -2,6 +2,7 @@
 
 import time
 
+import alternatives
 import device
 import keras
 from flops import count_flops
@@ -23,14 +24,15 @@ NETWORKS = {
 def make_model(workload):
     """The network of a workload."""
     options = {"deep": True} if workload.model == "deep_split" else {}
-    if workload.remat is not None:
+    if workload.remat is not None and workload.alternative != "keras_remat":
         options["remat"] = workload.remat
-    model = NETWORKS[workload.model](
-        input_shape=(*workload.image_size, 3),
-        filters=workload.filters,
-        dtype=workload.policy,
-        **options,
-    )
+    with alternatives.get(workload.alternative)():
+        model = NETWORKS[workload.model](
+            input_shape=(*workload.image_size, 3),
+            filters=workload.filters,
+            dtype=workload.policy,
+            **options,
+        )
     if workload.model == "atinet":
         model.distillation_active = workload.phase == 2
     return model

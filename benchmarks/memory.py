@@ -25,6 +25,9 @@ def main():
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--inference", action="store_true", help="predict instead of training")
     parser.add_argument("--remat", help="a variant with this rematerialisation: attention")
+    parser.add_argument(
+        "--alternative", nargs="+", choices=workload.ALTERNATIVES, help="another way"
+    )
     parser.add_argument("--folded", action="store_true", help="`for_inference()` as well")
     arguments = parser.parse_args()
     load = workload.from_arguments(arguments)

@@ -22,6 +22,9 @@ def main():
     workload.add_arguments(parser, batch_size=2)
     comparison.add_arguments(parser)
     parser.add_argument("--remat", help="a variant with this rematerialisation: attention")
+    parser.add_argument(
+        "--alternative", nargs="+", choices=workload.ALTERNATIVES, help="another way"
+    )
     parser.add_argument("--checkout", help="folder with another version of this package")
     arguments = parser.parse_args()
     comparison.compare_times("Training", workload.from_arguments(arguments), arguments)

@@ -8,6 +8,11 @@ import numpy as np
 
 MODELS = ("atinet", "mtan", "padnet", "split", "deep_split", "single")
 DTYPES = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
+# Functions in `alternatives`, which is not imported here: it takes the backend that it finds.
+ALTERNATIVES = (
+    *("keras_remat", "jax_checkpoint", "xla_kernel_gradient", "row_major_kernels"),
+    *("keras_batch_normalization", "torch_functional_batch_norm"),
+)
 JIT = {"auto": "auto", "on": True, "off": False}
 
 
@@ -23,6 +28,7 @@ class Workload:
     phase: int = 2
     jit: str = "auto"
     remat: str | None = None
+    alternative: str | None = None
     folded: bool = False
     file: str | None = None
     threads: int = 1

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import keras
@@ -14,6 +15,15 @@ if keras.backend.backend() == "tensorflow":
     )
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Runs what computes nothing with Keras on PyTorch only, or with KERAS_ATINET_TEST_ALL=1."""
+    if keras.backend.backend() == "torch" or os.environ.get("KERAS_ATINET_TEST_ALL"):
+        return
+    repeated = [item for item in items if item.get_closest_marker("backend_free")]
+    config.hook.pytest_deselected(items=repeated)
+    items[:] = [item for item in items if item not in repeated]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -14,6 +14,7 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # A module imports from its own folder and from what stands before it here.
 ORDER = [
     "version",
+    "keras_internals",
     "ops",
     "losses",
     "metrics",

@@ -34,14 +34,3 @@ def evaluate_constants(tasks, constants, batches):
         }
 
     return evaluate_function([task for task in tasks if task.name in constants], predict, batches)
-
-
-def constant_baseline(tasks, fitted, batches):
-    """What `evaluate` returns, for the constants that fit some batches best.
-
-    Args:
-        tasks: list of `Task`.
-        fitted, batches: datasets of `(images, targets)`, to fit the constants to and to judge them
-            by.
-    """
-    return evaluate_constants(tasks, best_constants(tasks, fitted), batches)

@@ -11,7 +11,7 @@ from keras_atinet.report import page
 from keras_atinet.report.charts import confusion_chart
 from keras_atinet.report.curves import learning_curves, weight_curves
 from keras_atinet.report.pictures import Gallery
-from keras_atinet.report.samples import look, pooled, ranked
+from keras_atinet.report.samples import pooled, ranked, score_samples
 
 _EXTREMES = 3
 _MASKED_SAMPLES = 2
@@ -70,7 +70,7 @@ def run_section(run, num_pictures=6, num_samples=None):
         source = Subset(source, num_samples)
     sizes = settings["image_size"], settings["batch_size"]
     batches = runs.get_batches(source, model.tasks, *sizes)
-    found = look(model, batches)
+    found = score_samples(model, batches)
     tasks = [pooled(task) for task in model.tasks]
     baseline = runs.constant_baseline(train_source, tasks, *sizes, batches)
     parts = [

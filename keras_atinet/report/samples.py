@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 
-class Look(NamedTuple):
+class SampleScores(NamedTuple):
     """A model on some samples.
 
     Attributes:
@@ -21,7 +21,7 @@ class Look(NamedTuple):
     confusion: dict
 
 
-def look(model, batches):
+def score_samples(model, batches):
     """Predicts all batches and keeps the numbers.
 
     Args:
@@ -29,7 +29,7 @@ def look(model, batches):
         batches: dataset of `(images, targets)`, unshuffled.
 
     Returns:
-        `Look`.
+        `SampleScores`.
     """
     tasks = [pooled(task) for task in model.tasks]
     functions = {task.name: task.loss() for task in tasks}
@@ -55,7 +55,7 @@ def look(model, batches):
         }
         for name in losses
     }
-    return Look(losses, results, confusion)
+    return SampleScores(losses, results, confusion)
 
 
 def pooled(task):
@@ -70,7 +70,7 @@ def ranked(losses):
     samples. Samples without truth are left out.
 
     Args:
-        losses: dict task name -> array, from `Look`.
+        losses: dict task name -> array, from `SampleScores`.
     """
     table = np.stack([values for values in losses.values() if np.isfinite(values).any()])
     relative = table / np.maximum(np.nanmean(table, axis=1, keepdims=True), 1e-12)

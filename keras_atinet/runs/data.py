@@ -84,4 +84,5 @@ def constant_baseline(source, tasks, image_size, batch_size, batches):
     """
     subset = Subset(source, _BASELINE_SAMPLES)
     fitted = get_batches(subset, tasks, image_size, batch_size)
-    return evaluation.constant_baseline(tasks, fitted, batches)
+    constants = evaluation.best_constants(tasks, fitted)
+    return evaluation.evaluate_constants(tasks, constants, batches)

@@ -8,7 +8,7 @@ import pytest
 from keras_atinet import DepthEstimation, SemanticSegmentation
 from keras_atinet.report import charts, page
 from keras_atinet.report.curves import phase_switch
-from keras_atinet.report.samples import look, ranked
+from keras_atinet.report.samples import ranked, score_samples
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
@@ -40,7 +40,7 @@ class Samples:
 
 
 def test_samples_are_looked_at_one_by_one():
-    found = look(Model(), Samples())
+    found = score_samples(Model(), Samples())
     np.testing.assert_array_equal(found.confusion["segmentation"], [[0, 4, 0], [0, 8, 0], [0] * 3])
     np.testing.assert_allclose(found.losses["depth"], [0, 0.5, 2, np.nan])
     assert np.isnan(found.losses["segmentation"][3])
