@@ -17,11 +17,14 @@ if keras.backend.backend() == "tensorflow":
 GOLDEN = Path(__file__).parent / "golden"
 
 
+ONCE = ("backend_free", "one_backend")
+
+
 def pytest_collection_modifyitems(config, items):
-    """Runs what computes nothing with Keras on PyTorch only, or with KERAS_ATINET_TEST_ALL=1."""
+    """Leaves what needs one backend only to PyTorch, unless KERAS_ATINET_TEST_ALL is set."""
     if keras.backend.backend() == "torch" or os.environ.get("KERAS_ATINET_TEST_ALL"):
         return
-    repeated = [item for item in items if item.get_closest_marker("backend_free")]
+    repeated = [item for item in items if any(map(item.get_closest_marker, ONCE))]
     config.hook.pytest_deselected(items=repeated)
     items[:] = [item for item in items if item not in repeated]
 

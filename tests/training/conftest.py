@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet.layers import ConvBlock
+from keras_atinet import ATINet
+from keras_atinet.layers import AttentionMask, ConvBlock, TaskDistillation
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
 from keras_atinet.tasks import get_tasks
@@ -25,6 +26,35 @@ class Small(MultiTaskModel):
         super().__init__(image, outputs, tasks, config, [x], dtype=dtype, name=name)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class SmallATINet(ATINet):
+    """One level of an ATI-Net, for speed: all its kinds of modules, once each for every task."""
+
+    def __init__(self, tasks, input_shape, filters, dtype=None, name="small_atinet"):
+        tasks = get_tasks(tasks)
+        width = filters[0]
+        image = keras.Input(input_shape, name="image")
+        x = ConvBlock(width, dtype=dtype, name="encoder")(image)
+        names = [task.name for task in tasks]
+        distilled = TaskDistillation(names, filters[2::-1], dtype=dtype, name="distillation")(x)
+        block = ConvBlock(width, dtype=dtype, name="attention_decoder")
+        features = {}
+        for name in names:
+            mask = AttentionMask(width, dtype=dtype, name=f"{name}_mask")(x)
+            attended = keras.layers.Multiply(dtype=dtype, name=f"{name}_attended")
+            features[name] = block(attended([mask, distilled]))
+        outputs = prediction_heads(features, tasks, filters, dtype=dtype)
+        config = {"input_shape": input_shape, "filters": filters}
+        MultiTaskModel.__init__(
+            self, image, outputs, tasks, config, [x, distilled], dtype=dtype, name=name
+        )
+
+
+@pytest.fixture
+def small_atinet():
+    return SmallATINet
+
+
 @pytest.fixture
 def batch():
     random = np.random.default_rng(0)
@@ -39,15 +69,20 @@ def batch():
 
 @pytest.fixture
 def make():
-    """`make(network, tasks, **compile_arguments)`: a compiled network of few filters."""
+    """`make(network, tasks, **compile_arguments)`: a compiled network of few filters.
+
+    `tasks` are names of the batch's targets, or what the networks' argument takes.
+    """
 
     def make(network=Small, tasks=("segmentation", "depth"), **compile_arguments):
         keras.utils.set_random_seed(1)
         names = {"dtype", "remat"} & set(compile_arguments)
         options = {name: compile_arguments.pop(name) for name in names}
         channels = {"segmentation": 5, "depth": 1, "normal": 3}
+        if isinstance(tasks, tuple):
+            tasks = {name: channels[name] for name in tasks}
         model = network(
-            tasks={name: channels[name] for name in tasks},
+            tasks=tasks,
             input_shape=(32, 64, 3),
             filters=(4, 4, 4, 4, 4),
             **options,

@@ -6,7 +6,6 @@ import pytest
 
 import keras_atinet
 from keras_atinet.layers import AttentionMask
-from keras_atinet.models.torch_checkpoint import _named_variables
 
 TASKS = ("segmentation", "depth", "normal")
 
@@ -17,7 +16,7 @@ def is_conv_bias(variable):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_gradients_reach_the_distillation_in_phase_2_only(count, batch, values):
+def test_gradients_reach_the_distillation_in_phase_2_only(count, small_atinet, batch, values):
     images, targets = batch
     keras.utils.set_random_seed(3)
     tasks = [
@@ -27,7 +26,7 @@ def test_gradients_reach_the_distillation_in_phase_2_only(count, batch, values):
         keras_atinet.DepthEstimation(name="height"),
     ][:count]
     targets = {**targets, "height": targets["depth"]}
-    model = keras_atinet.ATINet(tasks, input_shape=(32, 64, 3), filters=(8, 8, 8, 8, 8))
+    model = small_atinet(tasks, input_shape=(32, 64, 3), filters=(8, 8, 8))
     model.compile(
         keras.optimizers.SGD(1.0), metrics={}, run_eagerly=keras.backend.backend() == "tensorflow"
     )
@@ -46,9 +45,9 @@ def test_gradients_reach_the_distillation_in_phase_2_only(count, batch, values):
 
 
 @pytest.fixture
-def small(make):
+def small(make, small_atinet):
     def small(tasks=("depth",), **arguments):
-        return make(keras_atinet.ATINet, tasks=tasks, metrics={}, **arguments)
+        return make(small_atinet, tasks=tasks, metrics={}, **arguments)
 
     return small
 
@@ -97,8 +96,7 @@ def test_switch_resets_modules_and_optimizer_slots(small, batch, values, reset):
     }
     if "attention" in kinds:
         masks = [layer for layer in model.layers if isinstance(layer, AttentionMask)]
-        # Ten masks for the task, ten ConvBlocks for all.
-        assert len(masks) == 10 and len(model.module_layers("attention")) == 20
+        assert len(masks) == 1 and len(model.module_layers("attention")) == 2
     for variable, old in zip(model.trainable_variables, before, strict=True):
         new = keras.ops.convert_to_numpy(variable)
         if id(variable) in reset_ids:
@@ -139,7 +137,8 @@ def test_moving_average_of_a_reset_weight_starts_from_it(small, values):
     averages = model.optimizer._model_variables_moving_average
     pairs = zip(model.trainable_variables, averages, strict=True)
     checked = [values(pair) for pair in pairs if id(pair[0]) in reset]
-    assert len(checked) == 20 * 4 + 10 * 4
+    # A mask has two convolutions with BatchNorm, the shared block one.
+    assert len(checked) == 2 * 4 + 4
     for variable, average in checked:
         np.testing.assert_array_equal(average, variable)
 
@@ -188,7 +187,7 @@ def test_a_loaded_model_goes_on_in_the_right_phase(small, batch, tmp_path):
     assert watch.phases == [True]
 
 
-def test_errors(make, batch):
+def test_errors(make, small_atinet, batch):
     images, targets = batch
     with pytest.raises(ValueError, match=r"\[0, 1\].*at=2"):
         keras_atinet.PhaseSwitch(at=2)
@@ -199,11 +198,11 @@ def test_errors(make, batch):
     for ramp in (-1, 0.5, True):
         with pytest.raises(ValueError, match=r"`ramp`.*number of epochs.*Received"):
             keras_atinet.PhaseSwitch(ramp=ramp)
-    model = make(keras_atinet.Split, tasks=("depth",))
+    model = make(tasks=("depth",))
     twice = [keras_atinet.PhaseSwitch(), keras_atinet.PhaseSwitch(at=0.1)]
     with pytest.raises(ValueError, match=r"one `PhaseSwitch`.*2 in"):
-        make(keras_atinet.ATINet, tasks=("depth",)).fit(images, targets, callbacks=twice)
-    with pytest.raises(TypeError, match=r"`ATINet`.*Split"):
+        make(small_atinet, tasks=("depth",)).fit(images, targets, callbacks=twice)
+    with pytest.raises(TypeError, match=r"`ATINet`.*Small"):
         model.fit(images, targets, verbose=0, callbacks=[keras_atinet.PhaseSwitch()])
 
 
@@ -293,23 +292,22 @@ def test_all_starts_anew(small, batch, values):
 
 
 def test_fit_leaves_trained_attention_alone(small, batch, values, capsys, tmp_path):
-    """Weights from a published file, and those of a first phase that was saved."""
+    """Weights as from a published file, and those of a first phase that was saved."""
     images, targets = batch[0], {"depth": batch[1]["depth"]}
     random = np.random.default_rng(0)
     model = small(optimizer=keras.optimizers.SGD(0.0))
-    state = {}
-    for name, variable in _named_variables(model):
-        array = random.uniform(0.5, 1.5, variable.shape).astype("float32")
-        state[name] = np.moveaxis(array, (0, 1, 2, 3), (2, 3, 1, 0)) if array.ndim == 4 else array
-    keras_atinet.load_torch_checkpoint(model, state)
-    assert model.distillation_active
+    for variable in model.variables:
+        variable.assign(random.uniform(0.5, 1.5, variable.shape))
+    model.distillation_active = True
     before = values(model.trainable_variables)
     model.fit(images, targets, epochs=2, verbose=0)
     for old, new in zip(before, values(model.trainable_variables), strict=True):
         np.testing.assert_array_equal(old, new)
     assert "ATINet" not in capsys.readouterr().out
 
-    keras_atinet.load_torch_checkpoint(model, state, distillation_active=False)
+    model.distillation_active = False
+    for variable, array in zip(model.trainable_variables, before, strict=True):
+        variable.assign(array)
     model.fit(images, targets, epochs=2, verbose=0)
     for old, new in zip(before, values(model.trainable_variables), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -62,7 +62,7 @@ def test_logs(make, batch):
 
 def test_a_single_task_has_the_same_names_in_its_logs(make, batch):
     images, targets = batch
-    model = make(keras_atinet.SingleTask, tasks=("depth",))
+    model = make(tasks=("depth",))
     logs = model.train_on_batch(images, targets["depth"], return_dict=True)
     assert {"loss", "depth_loss", "depth_weight", "depth_rmse"} <= set(logs)
 
@@ -171,11 +171,11 @@ def test_same_seed_same_numbers(make, batch):
         np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-5)
 
 
-def test_same_seed_same_phase_switch(make, batch):
+def test_same_seed_same_phase_switch(make, small_atinet, batch):
     images, targets = batch
     histories = []
     for _ in range(2):
-        model = make(keras_atinet.ATINet, tasks=("depth",), metrics={})
+        model = make(small_atinet, tasks=("depth",), metrics={})
         options = {"epochs": 2, "verbose": 0, "shuffle": False}
         histories.append(model.fit(images, pick(targets, ["depth"]), **options).history["loss"])
     np.testing.assert_allclose(*histories, rtol=1e-5)
@@ -197,15 +197,23 @@ def test_fit_on_batches_of_any_size(make, batch):
     np.testing.assert_allclose(total, 2, rtol=1e-5)
 
 
-@pytest.mark.parametrize("network", [keras_atinet.Split, keras_atinet.MTAN, keras_atinet.PADNet])
-def test_gradients_of_each_task_add_up(make, batch, values, network):
+@pytest.mark.parametrize(
+    "network",
+    [
+        None,
+        *(
+            pytest.param(network, marks=pytest.mark.one_backend)
+            for network in (keras_atinet.Split, keras_atinet.MTAN, keras_atinet.PADNet)
+        ),
+    ],
+)
+def test_gradients_of_each_task_add_up(make, small_atinet, batch, values, network):
     """Taken task by task and added up, they are those of the sum; the encoder included."""
     images, targets = batch
     results = []
-    # Eagerly, because compiling nine whole steps takes JAX minutes.
     for balancer in ("equal", GradientBalancer(), GradientBalancer("bottleneck", True)):
         model = make(
-            network,
+            network or small_atinet,
             balancer=balancer,
             metrics={},
             optimizer=keras.optimizers.SGD(0.1),
@@ -235,11 +243,10 @@ class Edges(keras_atinet.Task):
         )
 
 
-def test_own_task(batch, tmp_path):
+def test_own_task(make, batch, tmp_path):
     images, targets = batch
     edges = (targets["depth"] > 2).astype("float32")
-    model = keras_atinet.SingleTask(Edges("edges", 1), (32, 64, 3), filters=(4, 4, 4, 4, 4))
-    model.compile(run_eagerly=keras.backend.backend() == "tensorflow")
+    model = make(tasks=Edges("edges", 1))
     logs = model.train_on_batch(images, {"edges": edges}, return_dict=True)
     assert 0 < logs["edges_loss"] < 10
     model.save(tmp_path / "edges.keras")
@@ -269,7 +276,7 @@ def test_compiling_again_leaves_nothing_behind(make, batch):
 @pytest.mark.parametrize("loss", ["mse", keras.losses.mean_squared_error])
 def test_a_loss_by_name_or_function(make, batch, loss):
     images, targets = batch
-    model = make(keras_atinet.SingleTask, tasks=("depth",), loss=loss, metrics={"depth": "mse"})
+    model = make(tasks=("depth",), loss=loss, metrics={"depth": "mse"})
     logs = model.test_on_batch(images, targets["depth"], return_dict=True)
     assert all(name == "loss" or name.startswith("depth_") for name in logs) and len(logs) == 3
     model.compile(loss=keras.losses.MeanSquaredError(reduction="mean_with_sample_weight"))
