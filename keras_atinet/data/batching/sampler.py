@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from keras_atinet.data.batching.buffers import Buffers
+from keras_atinet.data.batching.buffer_pool import BufferPool
 from keras_atinet.data.kinds import missing_value
 from keras_atinet.data.transforms.augmentation import get_augmentation
 
@@ -54,7 +54,7 @@ class Sampler:
         self._shuffle, self._seed = shuffle, seed
         self._shard, self._on_error = shard, on_error
         # For as many batches as are made ahead or wait to be taken.
-        self._buffers = Buffers(16 * len(self.pixels))
+        self._buffers = BufferPool(16 * len(self.pixels))
 
     def __len__(self):
         """The number of batches in a pass."""

@@ -56,12 +56,12 @@ def pipeline(
             task that a sample lacks is missing at every pixel.
         augment: bool (True: `random_scale_crop`, `random_color`, `random_mirror`), or a function
             `(sample, rng) -> sample`, or a sequence of such functions.
-        shuffle: bool, a new order of all samples in each epoch.
+        shuffle: bool, a new order of all samples in each pass.
         seed: int, not negative, of `augment` and `shuffle`.
         cache: bool, keep the resized samples in memory: 8-bit images, 16-bit normals.
         drop_remainder: bool, leave out a last batch that is not full.
         first_epoch: int, the epoch of the first pass: `initial_epoch` of a resumed `fit`.
-        shard: `(index, count)`: of the epoch's samples, those of this host of so many. No two
+        shard: `(index, count)`: of the samples of a pass, those of this host of so many. No two
             hosts share one; all have as many (up to `count - 1` samples are left out).
         on_error: `"raise"`, or `"skip"`: the next readable sample takes the place of one that
             cannot be read, with a warning.

@@ -68,7 +68,7 @@ class Latest(keras.metrics.Metric):
         self.depth.assign(y_true[0, 0, 0, 0])
 
     def result(self):
-        return self.depth.value
+        return keras.ops.convert_to_tensor(self.depth)
 
 
 def new_model(ours=True, **options):
@@ -119,7 +119,7 @@ def epochs_of(steps, *epochs):
 
 
 @both
-@pytest.mark.parametrize("steps", [None, 1, 2, 3, LENGTH, 7])
+@pytest.mark.parametrize("steps", [None, 2, LENGTH, 7])
 class TestFit:
     """Epoch `e` begins at batch `e * steps` of the stream, whatever came before."""
 

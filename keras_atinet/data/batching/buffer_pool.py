@@ -1,4 +1,4 @@
-"""Memory that is used again."""
+"""A buffer pool for the arrays of batches."""
 
 import collections
 import math
@@ -9,7 +9,7 @@ import numpy as np
 _ALIGNMENT = 64  # bytes; TensorFlow and JAX take such arrays without a copy
 
 
-class Buffers:
+class BufferPool:
     """Hands out arrays whose memory is used again once nothing refers to them.
 
     Getting fresh pages from the system costs more time than filling them.
