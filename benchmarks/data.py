@@ -112,7 +112,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def train_steps(make, source, arguments):
-    """Times steps on one repeated batch and on those of a pipeline, in turns; ratios turn by turn."""
+    """Times steps on one repeated batch and on those of a pipeline, in turns."""
     options = dict(augment=True, shuffle=True, drop_remainder=True, workers=1)
     fed = make(source, None, SIZE, 2, **options)
     images, targets = next(fed.as_numpy_iterator())
