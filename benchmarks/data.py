@@ -1,4 +1,4 @@
-"""How fast samples become batches, and what feeding them costs a train step.
+"""How fast samples become batches, and what feeding them adds to a train step.
 
     KERAS_BACKEND=tensorflow python benchmarks/data.py --data nyuv2
 
@@ -14,7 +14,7 @@ Measured on NYUv2 at 288 x 384, three tasks, `augment=True`, on 2 cores; batches
 | | `Batches` | 359 (407) | 4.2 |
 
 A train step of MTAN with a quarter of the filters, batch 2, TensorFlow, took 2.7 s on one batch
-over and over beside other work, and as long when `pipeline` fed it from the prepared form: -0.0 %,
+repeated, on a busy machine, and as long when `pipeline` fed it from the prepared format: -0.0 %,
 the median of six turns.
 """
 
@@ -94,7 +94,7 @@ def throughput(make, source, arguments):
 
 
 class Clock(keras.callbacks.Callback):
-    """Seconds from the end of one step to the end of the next."""
+    """Measures the seconds from the end of one step to the end of the next."""
 
     def __init__(self):
         super().__init__()
@@ -112,7 +112,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def train_steps(make, source, arguments):
-    """Steps on one batch over and over and on those of a pipeline, by turns; ratios by turn."""
+    """Times steps on one repeated batch and on those of a pipeline, in turns."""
     options = dict(augment=True, shuffle=True, drop_remainder=True, workers=1)
     fed = make(source, None, SIZE, 2, **options)
     images, targets = next(fed.as_numpy_iterator())

@@ -1,7 +1,7 @@
 """Sources of samples, transforms of samples, batches of samples."""
 
 from keras_atinet.data.batching.batches import Batches
-from keras_atinet.data.batching.tensorflow_pipeline import pipeline
+from keras_atinet.data.batching.tf_data import pipeline
 from keras_atinet.data.nyuv2.mat_file import NYUv2Mat
 from keras_atinet.data.nyuv2.tfds_registration import register_with_tfds
 from keras_atinet.data.opening import open_source, splits

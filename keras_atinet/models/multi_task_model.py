@@ -233,18 +233,18 @@ class MultiTaskModel(TrainStep, keras.Model):
         class_weight=None,
         sample_weight=None,
         initial_epoch=0,
+        steps_per_epoch=None,
         *args,
         **kwargs,
     ):
         """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
         callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
         if hasattr(x, "epochs"):
-            # Batches that Keras takes to build the model, all of a tiny data set, are no epoch.
-            first = x.epochs.next
-            restore = keras.callbacks.LambdaCallback(
-                on_train_begin=lambda logs: setattr(x.epochs, "next", first)
-            )
-            callbacks = [restore, *callbacks]
+            callbacks = [x.epochs.follow(initial_epoch), *callbacks]
+            if steps_per_epoch:
+                # Keras takes batches in groups, of which the last one is full too.
+                group = self.steps_per_execution
+                x = x.stream(-(-steps_per_epoch // group) * group)
             # In its own order already; Keras would warn that it cannot shuffle it.
             shuffle = False
         return super().fit(
@@ -260,6 +260,7 @@ class MultiTaskModel(TrainStep, keras.Model):
             class_weight,
             sample_weight,
             initial_epoch,
+            steps_per_epoch,
             *args,
             **kwargs,
         )

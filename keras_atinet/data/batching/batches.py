@@ -1,21 +1,19 @@
 """From a source to batches, without TensorFlow."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-
 import keras
 
 from keras_atinet.data.batching.epochs import Epochs
+from keras_atinet.data.batching.parallel import default_workers
+from keras_atinet.data.batching.read_ahead import ReadAhead
 from keras_atinet.data.batching.sampler import Sampler
-from keras_atinet.data.batching.tensorflow_pipeline import default_workers
+from keras_atinet.data.batching.samples import get_samples
 
 
 class Batches(keras.utils.PyDataset):
     """Makes batches for `fit`, `evaluate` and `predict` from a source, as a `PyDataset`.
 
-    The same batches in the same order as those of `pipeline`, which describes the arguments, made
-    ahead by threads or processes. Each epoch of a `fit` is the next epoch of the data, unless it
-    ends after one or two batches; `epochs.next` is the one that comes next, and can be set.
+    The same batches in the same order as those of `pipeline`, which describes the arguments and
+    the epochs, made ahead by threads or processes.
 
     The queue that Keras puts before a `PyDataset` is not used: what it has read when an epoch
     breaks off, or when Keras takes one batch to build the model, it hands out in the next one.
@@ -65,14 +63,20 @@ class Batches(keras.utils.PyDataset):
                 "Processes share no memory to cache samples in. "
                 "Received: cache=True, use_multiprocessing=True. Choose one of them."
             )
-        data = source, split, image_size, batch_size, tasks
-        order = augment, shuffle, seed, cache, drop_remainder, shard, on_error
-        self._sampler = Sampler(*data, *order)
-        self._num_workers = default_workers() if workers is None else workers
-        self._in_processes = use_multiprocessing
-        self.epochs = Epochs(first_epoch, len(self._sampler))
-        self._furthest = None
-        self._pool, self._ahead = None, {}
+        self._sampler = Sampler(
+            get_samples(source, split, image_size, tasks, cache),
+            batch_size,
+            augment=augment,
+            shuffle=shuffle,
+            seed=seed,
+            drop_remainder=drop_remainder,
+            shard=shard,
+            on_error=on_error,
+        )
+        self._reading = default_workers() if workers is None else workers, use_multiprocessing
+        self._reader = ReadAhead(self._sampler, *self._reading)
+        self.epochs = Epochs(first_epoch)
+        self._within_epoch, self._latest = False, None
 
     def __len__(self):
         return len(self._sampler)
@@ -80,56 +84,46 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
-        if self._furthest is not None:
-            self._furthest = max(self._furthest, index)
-        if not self._num_workers:
-            return self._sampler.batch(self.epochs.next, index)
-        wanted = range(index, min(index + self._num_workers + 1, len(self)))
-        wanted = [(self.epochs.next, number) for number in wanted]
-        for stale in self._ahead.keys() - set(wanted):
-            self._ahead.pop(stale).cancel()
-        for key in wanted:
-            if key not in self._ahead:
-                self._ahead[key] = self._submit(*key)
-        return self._ahead.pop(wanted[0]).result()
+        self._latest = index
+        first = self.epochs.next * len(self)
+        return self._reader.batch(first + index, first + len(self))
 
     def on_epoch_begin(self):
-        self._furthest = -1
+        self._within_epoch = True
 
     def on_epoch_end(self):
-        # Keras also ends epochs that never began.
-        if self._furthest is not None:
-            self.epochs.reached(self.epochs.next, self._furthest)
-        self._furthest = None
+        # A pass may take several epochs of Keras, which also ends epochs that never began.
+        if self._within_epoch and self._latest == len(self) - 1:
+            self.epochs.next += 1
+            self._latest = None
+        self._within_epoch = False
 
     def as_numpy_iterator(self):
-        """Iterates over an epoch, as the method of `tf.data.Dataset` does."""
-        self.on_epoch_begin()
-        try:
-            for number in range(len(self)):
-                yield self[number]
-        finally:
-            self.on_epoch_end()
+        """Iterates over a pass, as the method of `tf.data.Dataset` does."""
+        epoch = self.epochs.next
+        first, stop = epoch * len(self), (epoch + 1) * len(self)
+        for number in range(first, stop):
+            batch = self._reader.batch(number, stop)
+            if number == stop - 1:
+                self.epochs.next = epoch + 1
+            yield batch
 
-    def __getstate__(self):
-        return {**self.__dict__, "_pool": None, "_ahead": {}}
+    __iter__ = as_numpy_iterator
 
-    def _submit(self, epoch, number):
-        if self._pool is None and self._in_processes:
-            # A fork of a process with threads, which every backend has, may hang.
-            context = multiprocessing.get_context("spawn")
-            arguments = {"initializer": _receive, "initargs": (self._sampler,)}
-            self._pool = ProcessPoolExecutor(self._num_workers, context, **arguments)
-        elif self._pool is None:
-            self._pool = ThreadPoolExecutor(self._num_workers)
-        make = _make if self._in_processes else self._sampler.batch
-        return self._pool.submit(make, epoch, number)
+    def stream(self, steps_per_epoch):
+        """Pass after pass without an end, for a `fit` with `steps_per_epoch`."""
+        return _Stream(ReadAhead(self._sampler, *self._reading), self.epochs, steps_per_epoch)
 
 
-def _receive(sampler):
-    global _SAMPLER
-    _SAMPLER = sampler
+class _Stream(keras.utils.PyDataset):
+    num_batches = None
 
+    def __init__(self, reader, epochs, steps_per_epoch):
+        super().__init__()
+        self._reader, self._epochs, self._steps = reader, epochs, steps_per_epoch
 
-def _make(epoch, number):
-    return _SAMPLER.batch(epoch, number)
+    def __getitem__(self, index):
+        # Keras begins at 0 when it takes batches to build the model, and anew when it trains.
+        if index == 0:
+            self._first = self._epochs.next * self._steps
+        return self._reader.batch(self._first + index)

@@ -1,24 +1,34 @@
-"""Counts the epochs of a data set."""
+"""Where in the stream of batches a pass or a `fit` begins."""
 
-PEEK = 2  # batches that Keras may take for a look before it trains
+import keras
 
 
 class Epochs:
-    """The epoch that the next pass over the batches is.
+    """The epoch that comes next.
 
-    A pass counts as soon as it has handed out more than two batches, or all: Keras takes one or
-    two to build a model.
+    All batches form one endless stream: pass after pass over the samples. Epoch `e` is pass `e`,
+    or, in a `fit` with `steps_per_epoch=s`, the batches from `e * s` on to `(e + 1) * s`.
 
-    Args:
-        first: int, the epoch of the first pass.
-        num_batches: int, batches in an epoch.
+    Attributes:
+        next: int, the epoch that the next `fit`, or other pass, begins with.
     """
 
-    def __init__(self, first, num_batches):
+    def __init__(self, first):
         self.next = first
-        self._counts_from = min(PEEK, num_batches - 1)
 
-    def reached(self, epoch, number):
-        """To be told that a pass, that of `epoch`, handed out batch `number`."""
-        if number >= self._counts_from:
-            self.next = int(epoch) + 1
+    def follow(self, initial_epoch):
+        """A callback that keeps `next` in step with the epochs of a `fit` about to begin.
+
+        It undoes what batches that Keras takes to build the model, or passes that a callback
+        makes, change in it. An epoch that an error breaks off before its last batch remains the
+        next one.
+        """
+        offset = self.next - initial_epoch
+
+        def come_to(epoch):
+            self.next = offset + epoch
+
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: come_to(epoch),
+            on_epoch_end=lambda epoch, logs: come_to(epoch + 1),
+        )

@@ -1,7 +1,13 @@
 """Work on many samples at once."""
 
 import collections
+import os
 from concurrent.futures import ThreadPoolExecutor
+
+
+def default_workers():
+    """The number of threads that read samples if none is given."""
+    return min(8, os.cpu_count() or 1)
 
 
 def in_order(function, items, workers):

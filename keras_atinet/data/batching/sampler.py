@@ -1,25 +1,27 @@
-"""Which samples make which batch: the order, the augmentation, and the arrays."""
+"""Which samples make which batch: the order, the augmentation and the arrays."""
 
+import functools
 import warnings
 
 import numpy as np
 
-from keras_atinet.data.batching.arguments import check_arguments, known_size, open_given, task_facts
-from keras_atinet.data.batching.buffers import Buffers
-from keras_atinet.data.batching.cache import Cached
+from keras_atinet.data.batching.buffer_pool import BufferPool
 from keras_atinet.data.kinds import missing_value
-from keras_atinet.data.source import Source
 from keras_atinet.data.transforms.augmentation import get_augmentation
-from keras_atinet.data.transforms.transforms import resize
 
 _UNREADABLE = (ValueError, OSError)
 
 
 class Sampler:
-    """Makes batch `number` of epoch `epoch`, the same one whenever and wherever it is asked for.
+    """Makes any batch of an endless stream: all passes over the samples, one after the other.
 
-    The order of an epoch is a permutation drawn from `(seed, epoch)`; the augmentation of a sample
-    is drawn from `(seed, epoch, index)`. The arguments are those of `pipeline`.
+    Batch `number` belongs to the pass `number // len(sampler)`. The order of a pass is a
+    permutation drawn from `(seed, pass)`; the augmentation of a sample is drawn from
+    `(seed, pass, index)`. So a batch is the same whenever and wherever it is asked for.
+
+    Args:
+        samples: `Source` with an `image_size` and the tasks of the batches, see `get_samples`.
+        batch_size, augment, shuffle, seed, drop_remainder, shard, on_error: as for `pipeline`.
 
     Attributes:
         pixels: dict, `image` and task keys -> one missing pixel, which has the dtype and, after
@@ -30,75 +32,61 @@ class Sampler:
 
     def __init__(
         self,
-        source,
-        split=None,
-        image_size=None,
-        batch_size=8,
-        tasks=None,
+        samples,
+        batch_size,
+        *,
         augment=False,
         shuffle=False,
         seed=0,
-        cache=False,
         drop_remainder=False,
         shard=(0, 1),
         on_error="raise",
     ):
-        tasks = (tasks,) if isinstance(tasks, str) else tasks
-        source = open_given(source, split, tasks)
-        check_arguments(source, batch_size, shard, on_error)
-        facts = task_facts(source, tasks)
-        self.image_size = known_size(source, image_size)
+        _check_arguments(samples, batch_size, shard, on_error)
+        self.image_size = samples.image_size
         self.pixels = {"image": np.zeros(3, np.float32)}
-        self.pixels.update((key, missing_value(key, facts[key])) for key in facts)
-        resized = _Resized(source, self.image_size, facts)
-        self._samples = Cached(resized) if cache else resized
-        self._functions = get_augmentation(augment, facts)
+        for key, facts in samples.tasks.items():
+            self.pixels[key] = missing_value(key, facts)
+        self.skipped = set()
+        self._samples = samples
+        self._functions = get_augmentation(augment, samples.tasks)
         self._batch_size, self._drop_remainder = batch_size, drop_remainder
         self._shuffle, self._seed = shuffle, seed
         self._shard, self._on_error = shard, on_error
         # For as many batches as are made ahead or wait to be taken.
-        self._buffers = Buffers(16 * len(self.pixels))
-        self.skipped = set()
+        self._buffers = BufferPool(16 * len(self.pixels))
 
     def __len__(self):
-        """The number of batches in an epoch."""
+        """The number of batches in a pass."""
         count = len(self._samples) // self._shard[1]
         return count // self._batch_size if self._drop_remainder else -(-count // self._batch_size)
 
-    def order(self, epoch):
-        """The indices of an epoch's samples, those of this shard, in order."""
-        order = np.arange(len(self._samples))
-        if self._shuffle:
-            order = np.random.default_rng((self._seed, epoch)).permutation(order)
-        index, count = self._shard
-        # All shards have as many samples, so as many steps.
-        return order[index::count][: len(order) // count]
-
-    def batch(self, epoch, number):
-        """One batch.
-
-        Args:
-            epoch: int, from 0.
-            number: int in `[0, len(self))`.
-
-        Returns:
-            `(images, targets)`, see `pipeline`; NumPy arrays.
-        """
-        indices = self.order(epoch)[number * self._batch_size :][: self._batch_size]
+    def batch(self, number):
+        """Batch `number` of the stream, from 0: `(images, targets)`, see `pipeline`, in NumPy."""
+        epoch, position = divmod(number, len(self))
+        indices = self._order(epoch)[position * self._batch_size :][: self._batch_size]
         arrays = {
             key: self._buffers.empty((len(indices), *self.image_size, *pixel.shape), pixel.dtype)
             for key, pixel in self.pixels.items()
         }
-        for position, index in enumerate(indices):
-            sample = self.sample(epoch, int(index))
+        for row, index in enumerate(indices):
+            sample = self._sample(epoch, int(index))
             for key, array in arrays.items():
                 if key in sample:
-                    self._check_shape(key, sample[key], array[position])
-                array[position] = sample.get(key, self.pixels[key])
+                    _check_shape(key, sample[key], array[row])
+                array[row] = sample.get(key, self.pixels[key])
         return arrays.pop("image"), arrays
 
-    def sample(self, epoch, index):
-        """One sample, resized and augmented; absent tasks are absent."""
+    def _order(self, epoch):
+        # The indices of a pass, those of this shard. All shards have as many samples, so as many
+        # steps.
+        count = len(self._samples)
+        order = _permutation(count, self._seed, epoch) if self._shuffle else range(count)
+        index, shards = self._shard
+        return order[index::shards][: count // shards]
+
+    def _sample(self, epoch, index):
+        # Absent tasks are absent.
         sample = self._read(index)
         if self._functions:
             rng = np.random.default_rng((self._seed, epoch, index))
@@ -130,24 +118,33 @@ class Sampler:
             stacklevel=2,
         )
 
-    def _check_shape(self, key, value, place):
-        if value.shape != place.shape:
-            raise ValueError(
-                f"The {key!r} of a sample must have the shape {place.shape}. Received: "
-                f"{value.shape}, from the source or from a function of `augment`."
-            )
+
+# Drawn once in a pass: for a million samples it takes as long as reading several of them. Threads
+# work on two passes at a time at most.
+@functools.lru_cache(maxsize=4)
+def _permutation(count, seed, epoch):
+    return np.random.default_rng((seed, epoch)).permutation(count)
 
 
-class _Resized(Source):
-    # The arrays of the chosen tasks, at one size.
-    def __init__(self, source, image_size, tasks):
-        self.source, self.split = source, source.split
-        self.image_size, self.tasks = image_size, tasks
+def _check_arguments(samples, batch_size, shard, on_error):
+    index, count = shard
+    if len(samples) < max(count, 1) or batch_size < 1:
+        raise ValueError(
+            "Batches need a source with samples (for every shard) and a positive `batch_size`. "
+            f"Received: len(source)={len(samples)}, shard={shard}, batch_size={batch_size}."
+        )
+    if not 0 <= index < count:
+        raise ValueError(
+            "`shard` is the index of this host, from 0, and the number of hosts. "
+            f"Received: shard={shard}."
+        )
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"`on_error` is 'raise' or 'skip'. Received: on_error={on_error!r}.")
 
-    def __len__(self):
-        return len(self.source)
 
-    def __getitem__(self, index):
-        sample = self.source[int(index)]
-        kept = {key: sample[key] for key in ("image", *self.tasks) if key in sample}
-        return resize(kept, self.image_size, self.tasks)
+def _check_shape(key, value, place):
+    if value.shape != place.shape:
+        raise ValueError(
+            f"The {key!r} of a sample must have the shape {place.shape}. Received: "
+            f"{value.shape}, from the source or from a function of `augment`."
+        )

@@ -1,4 +1,6 @@
-"""What arrives in `fit`, epoch by epoch."""
+"""Which samples arrive in `fit`, epoch by epoch."""
+
+import contextlib
 
 import keras
 import numpy as np
@@ -6,23 +8,27 @@ import pytest
 
 import keras_atinet
 from keras_atinet.data import Batches, Source, pipeline
-from keras_atinet.data.batching.sampler import Sampler
 
 try:
     import tensorflow as tf
 except ImportError:
     tf = None
-ADAPTERS = [
-    pytest.param(pipeline, marks=pytest.mark.skipif(tf is None, reason="no TensorFlow"), id="tf"),
-    pytest.param(Batches, id="PyDataset"),
-]
-BATCH = 2
+both = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(
+            pipeline, marks=pytest.mark.skipif(tf is None, reason="no TensorFlow"), id="tf"
+        ),
+        pytest.param(Batches, id="PyDataset"),
+    ],
+)
+LENGTH, SEED = 5, 7
 
 
-class Shades(Source):
-    """Grey pictures, each of its own shade."""
+class Numbered(Source):
+    """Sample i has the depth i everywhere."""
 
-    split, image_size, tasks = "train", (2, 2), {"depth": {"kind": "depth"}}
+    split, image_size, tasks = "train", (2, 2), {"depth": {}}
 
     def __init__(self, length):
         self.length = length
@@ -31,92 +37,180 @@ class Shades(Source):
         return self.length
 
     def __getitem__(self, index):
-        image = np.full((2, 2, 3), 2.0**index, "float32")
-        return {"image": image, "depth": np.ones((2, 2, 1), "float32")}
+        depth = np.full((2, 2, 1), index, "float32")
+        return {"image": np.ones((2, 2, 3), "float32"), "depth": depth}
 
 
-def brighten(sample, rng):
-    return {**sample, "image": sample["image"] * rng.uniform(1, 1.3)}
+def add(sample, rng):
+    return {**sample, "depth": sample["depth"] + rng.uniform(0.1, 0.9)}
 
 
-def mean_image(y_true, y_pred):
-    return y_pred
+def data(make, length=LENGTH, **options):
+    options = {"batch_size": 1, "shuffle": True, "seed": SEED, "augment": add, **options}
+    return make(Numbered(length), **options)
+
+
+def stream(numbers, length=LENGTH):
+    """The depth in some batches of the stream of all passes."""
+    depth = []
+    for epoch, position in (divmod(number, length) for number in numbers):
+        index = int(np.random.default_rng((SEED, epoch)).permutation(length)[position])
+        depth.append(index + np.random.default_rng((SEED, epoch, index)).uniform(0.1, 0.9))
+    return depth
+
+
+class Latest(keras.metrics.Metric):
+    """The depth in the latest batch."""
+
+    def __init__(self, name="latest"):
+        super().__init__(name=name)
+        self.depth = self.add_variable(shape=(), initializer="zeros", name="depth")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.depth.assign(y_true[0, 0, 0, 0])
+
+    def result(self):
+        return keras.ops.convert_to_tensor(self.depth)
+
+
+def new_model(ours=True, **options):
+    inputs = keras.Input((2, 2, 3))
+    outputs = {"depth": keras.layers.Conv2D(1, 1, name="depth")(inputs)}
+    options = {"metrics": {"depth": [Latest()]}, "run_eagerly": True, **options}
+    if ours:
+        model = keras_atinet.MultiTaskModel(inputs, outputs, [keras_atinet.DepthEstimation()], {})
+    else:
+        model = keras.Model(inputs, outputs)
+        options["loss"] = {"depth": "mse"}
+    model.compile(keras.optimizers.SGD(0.0), **options)
+    return model
 
 
 class Recorder(keras.callbacks.Callback):
-    """The mean image of every batch, from the running mean that `fit` logs."""
+    """`seen`: dict, epoch of `fit` -> depth in the batches it trained on."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = {}
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.sums, self.epoch = [0.0], epoch
+        self.seen[epoch] = self.epoch = []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.sums.append(float(logs["mean_image"]) * (batch + 1))
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.recorded[epoch] = np.diff(self.sums)
+        self.epoch += [float(value) for key, value in logs.items() if key.endswith("latest")]
 
 
-def fit(data, epochs, initial_epoch=0, **kwargs):
-    """Returns dict, epoch -> mean of every batch that a new model was trained on."""
-    inputs = keras.Input((2, 2, 3))
-    mean = keras.layers.Conv2D(1, 1, kernel_initializer=keras.initializers.Constant(1 / 3))(inputs)
-    model = keras.Model(inputs, {"depth": mean})
-    metric = keras.metrics.MeanMetricWrapper(mean_image, name="mean_image")
-    model.compile(keras.optimizers.SGD(0.0), loss={"depth": "mse"}, metrics={"depth": [metric]})
-    model.recorded = {}
-    callbacks = [Recorder(), *kwargs.pop("callbacks", [])]
-    options = dict(shuffle=False, verbose=0, callbacks=callbacks, **kwargs)
-    model.fit(data, epochs=epochs, initial_epoch=initial_epoch, **options)
-    return model.recorded
+def fit(x, epochs, model=None, callbacks=(), **options):
+    recorder = Recorder()
+    options = {"verbose": 0, "shuffle": False, "callbacks": [recorder, *callbacks], **options}
+    with contextlib.suppress(ZeroDivisionError):
+        (model or new_model()).fit(x, epochs=epochs, **options)
+    return recorder.seen
 
 
-def expected(length, epoch, seed):
-    sampler = Sampler(Shades(length), None, None, BATCH, None, brighten, True, seed)
-    return [sampler.batch(epoch, number)[0].mean() for number in range(len(sampler))]
+def assert_seen(seen, expected, length=LENGTH):
+    assert list(seen) == list(expected)
+    for epoch, numbers in expected.items():
+        np.testing.assert_allclose(seen[epoch], stream(numbers, length), rtol=1e-5)
 
 
-@pytest.mark.parametrize("make", ADAPTERS)
-def test_fit_gets_the_epochs_in_order(make):
-    data = make(Shades(12), batch_size=BATCH, augment=brighten, shuffle=True, seed=7)
-    validation = make(Shades(4), batch_size=BATCH)
-    recorded = fit(data, epochs=3, validation_data=validation)
-    epochs = [expected(12, epoch, seed=7) for epoch in range(4)]
-    for epoch in range(3):
-        np.testing.assert_allclose(recorded[epoch], epochs[epoch], rtol=1e-3)
-    assert not np.allclose(epochs[0], epochs[1], rtol=1e-3)
-    # The next `fit` goes on.
-    np.testing.assert_allclose(fit(data, epochs=1)[0], epochs[3], rtol=1e-3)
+def epochs_of(steps, *epochs):
+    return {epoch: range(epoch * steps, (epoch + 1) * steps) for epoch in epochs}
 
 
-@pytest.mark.parametrize("make", ADAPTERS)
-def test_a_resumed_fit_gets_what_an_undisturbed_one_does(make):
-    options = dict(batch_size=BATCH, augment=brighten, shuffle=True, seed=1)
-    resumed = make(Shades(12), first_epoch=2, **options)
-    recorded = fit(resumed, epochs=4, initial_epoch=2)
-    assert list(recorded) == [2, 3]
-    for epoch, batches in recorded.items():
-        np.testing.assert_allclose(batches, expected(12, epoch, seed=1), rtol=1e-3)
+@both
+@pytest.mark.parametrize("steps", [None, 2, LENGTH, 7])
+class TestFit:
+    """Epoch `e` begins at batch `e * steps` of the stream, whatever came before."""
+
+    def test_from_the_start_and_on(self, make, steps):
+        x, count, model = data(make), steps or LENGTH, new_model()
+        options = dict(model=model, steps_per_epoch=steps, validation_data=data(make, 2))
+        assert_seen(fit(x, 3, **options), epochs_of(count, 0, 1, 2))
+        assert x.epochs.next == 3
+        # The next `fit` goes on, whether it counts its epochs from 0 or not.
+        assert_seen(fit(x, 5, initial_epoch=3, **options), epochs_of(count, 3, 4))
+        seen = fit(x, 1, **options)
+        assert_seen({5: seen[0]}, epochs_of(count, 5))
+
+    def test_resumed(self, make, steps):
+        x, count = data(make, first_epoch=2), steps or LENGTH
+        seen = fit(x, 4, initial_epoch=2, steps_per_epoch=steps)
+        assert_seen(seen, epochs_of(count, 2, 3))
+        x.epochs.next = 1
+        assert_seen({1: fit(x, 1, steps_per_epoch=steps)[0]}, epochs_of(count, 1))
+
+    def test_broken_off_and_begun_anew(self, make, steps):
+        def fail(batch, logs):
+            if x.epochs.next == 1 and batch == count // 2:
+                raise ZeroDivisionError
+
+        x, count = data(make), steps or LENGTH
+        failing = keras.callbacks.LambdaCallback(on_train_batch_begin=fail)
+        seen = fit(x, 3, callbacks=[failing], steps_per_epoch=steps)
+        assert_seen(seen, {0: range(count), 1: range(count, count + count // 2)})
+        assert_seen(fit(x, 3, steps_per_epoch=steps, initial_epoch=1), epochs_of(count, 1, 2))
 
 
-@pytest.mark.parametrize("make", ADAPTERS)
-@pytest.mark.parametrize("length", [2, 4])
-def test_a_look_at_tiny_data_is_no_epoch(make, length, recwarn):
-    # Keras may take all of it for a look.
-    inputs = keras.Input((2, 2, 3))
-    outputs = {"depth": keras.layers.Conv2D(1, 1)(inputs)}
-    model = keras_atinet.MultiTaskModel(inputs, outputs, [keras_atinet.DepthEstimation()], {})
-    model.compile(keras.optimizers.SGD(0.0))
-    seen = []
+@both
+def test_passes_within_a_fit_do_not_disturb_it(make):
+    x, model = data(make), new_model()
+    evaluate = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: [model.evaluate(x, verbose=0), model.predict(x, verbose=0)]
+    )
+    seen = fit(x, 2, model, [evaluate], validation_data=x)
+    assert_seen(seen, epochs_of(LENGTH, 0, 1))
 
-    def see(sample, rng):
-        seen.append(rng.random())
-        return sample
 
-    data = make(Shades(length), batch_size=BATCH, augment=see, first_epoch=3)
-    model.fit(data, epochs=2, verbose=0)
-    assert data.epochs.next == 5
+@both
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_backup_moves_the_data_too(make, steps, tmp_path):
+    def fail(epoch, logs):
+        if epoch == 2:
+            raise ZeroDivisionError
+
+    count = steps or LENGTH
+    for fails in (True, False):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        failing = keras.callbacks.LambdaCallback(on_epoch_begin=fail if fails else None)
+        seen = fit(data(make), 4, callbacks=[backup, failing], steps_per_epoch=steps)
+    assert_seen(seen, epochs_of(count, 2, 3))
+
+
+@both
+@pytest.mark.parametrize("length", [1, 2])
+def test_batches_that_build_the_model_are_no_epoch(make, length, recwarn):
+    # They may be all there are.
+    x = data(make, length, first_epoch=3)
+    seen = fit(x, 5, initial_epoch=3, shuffle=True)
+    assert_seen(seen, epochs_of(length, 3, 4), length)
     # `fit` shuffles by default, which it could not do here.
     assert not [warning for warning in recwarn if "shuffle" in str(warning.message)]
-    for epoch in (3, 4):
-        assert {np.random.default_rng((0, epoch, i)).random() for i in range(length)} <= {*seen}
-    assert np.random.default_rng((0, 5, 0)).random() not in seen
+
+
+@both
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras refuses it on PyTorch")
+def test_steps_per_execution(make):
+    model = new_model(steps_per_execution=2)
+    seen = fit(data(make), 2, model, steps_per_epoch=3)
+    # Twice two steps an epoch, of which the second one is seen.
+    assert_seen(seen, {0: [1, 3], 1: [5, 7]})
+
+
+@both
+def test_the_fit_of_keras(make):
+    x, model = data(make), new_model(ours=False)
+    options = dict(model=model, validation_data=data(make, 2))
+    assert_seen(fit(x, 2, **options), epochs_of(LENGTH, 0, 1))
+    assert x.epochs.next == 2
+
+
+@both
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_the_fit_of_keras_in_steps(make):
+    x = data(make)
+    options = dict(model=new_model(ours=False), validation_data=data(make, 2), steps_per_epoch=2)
+    expected = {0: range(2), 1: range(2, 4), 2: range(4, 5), 3: range(5, 7)}
+    assert_seen(fit(x, 4, **options), expected)
+    # A new `fit` begins the pass anew.
+    assert_seen({1: fit(x, 1, **options)[0]}, {1: range(5, 7)})

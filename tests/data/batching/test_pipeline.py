@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import Batches, Rooms, Source, pipeline, random_mirror
+from keras_atinet.data.batching import sampler
 from keras_atinet.data.transforms.transforms import mirror, resize
 from keras_atinet.tasks import SemanticSegmentation
 
@@ -121,14 +122,24 @@ def test_same_seed_same_epochs(make, cache):
 
 
 @both
-def test_a_look_at_the_data_is_no_epoch(make):
+def test_a_pass_that_is_broken_off_begins_anew(make):
     options = dict(batch_size=4, shuffle=True, augment=random_mirror)
     expected = make(Numbered(40), **options)
-    peeked = make(Numbered(40), **options)
-    for _ in range(3):
-        first(peeked)
-        assert len(list(itertools.islice(peeked.as_numpy_iterator(), 2))) == 2
-        assert read(peeked) == read(expected)
+    broken = make(Numbered(40), **options)
+    for count in (1, 2, 9):
+        assert len(list(itertools.islice(broken, count))) == count
+        assert read(broken) == read(expected)
+    # The last batch completes it.
+    assert len(list(itertools.islice(broken, 10))) == 10
+    assert broken.epochs.next == 4
+
+
+def test_the_order_of_a_pass_is_drawn_once():
+    sampler._permutation.cache_clear()
+    batches = Batches(Numbered(40), batch_size=4, shuffle=True, workers=0)
+    for passes in (1, 2):
+        assert sorted(read(batches)[0]) == list(range(40))
+        assert sampler._permutation.cache_info().misses == passes
 
 
 @needs_tensorflow

@@ -1,4 +1,4 @@
-"""Memory that is used again."""
+"""A buffer pool for the arrays of batches."""
 
 import collections
 import math
@@ -9,10 +9,14 @@ import numpy as np
 _ALIGNMENT = 64  # bytes; TensorFlow and JAX take such arrays without a copy
 
 
-class Buffers:
+class BufferPool:
     """Hands out arrays whose memory is used again once nothing refers to them.
 
-    Getting fresh pages from the system costs more time than filling them.
+    Getting fresh pages from the system costs more time than filling them. Without the pool a batch
+    of 8 cached rooms of 288 x 384 took more processor time, by 90 % in `pipeline` and 47 % in
+    `Batches`, with `augment=True` by 18 % and 3 % (medians of 15 alternating pairs on 2 cores).
+    Alignment alone does not do it: 62 %, 20 %, 20 % and 6 % more. At 64 x 96 the pool makes no
+    difference beyond the noise, but for `Batches` without `augment`: 0.06 ms more a batch.
 
     Args:
         count: int, unused blocks of one size to keep.

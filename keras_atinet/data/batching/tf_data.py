@@ -1,13 +1,16 @@
 """From a source to batches, as `tf.data`."""
 
 import contextlib
-import os
 
 import keras
 import numpy as np
 
 from keras_atinet.data.batching.epochs import Epochs
+from keras_atinet.data.batching.parallel import default_workers
 from keras_atinet.data.batching.sampler import Sampler
+from keras_atinet.data.batching.samples import get_samples
+
+_ENDLESS = 2**62  # batches
 
 
 def pipeline(
@@ -30,10 +33,19 @@ def pipeline(
     """Makes batches for `fit`, `evaluate` and `predict` from a source, as `tf.data`.
 
     Batches are made by parallel threads in a fixed order. The same seed gives the same order and
-    the same augmentation, here and in `Batches`; both change from epoch to epoch. Each pass over
-    the data is the next epoch, unless it ends after one or two batches; `dataset.epochs.next` is
-    the one that comes next, and can be set. Unless TensorFlow is the Keras backend, GPUs are
-    hidden from it.
+    the same augmentation, here and in `Batches`; both change from pass to pass. Unless TensorFlow
+    is the Keras backend, GPUs are hidden from it.
+
+    All passes over the data, each with every sample once, form one stream. In the `fit` of this
+    package's models an epoch is a pass, or with `steps_per_epoch=s` the next `s` batches of the
+    stream: epoch `e` begins at batch `e * s`. `dataset.epochs.next` is the epoch that comes next.
+    It can be set before a `fit` or a pass, and moves on with every epoch of `fit` and with every
+    complete pass of another kind (`evaluate`, a loop); what is broken off begins anew. A `fit`
+    with `first_epoch` and the same `steps_per_epoch` sees what an undisturbed one would have seen.
+
+    The `fit` of another `keras.Model` ends an epoch of `steps_per_epoch` batches early where a
+    pass ends, starts each `fit` with a new pass, and may count a look at a single batch as a pass
+    over data that has no more.
 
     Args:
         source: a `Source`, or what `open_source` takes: a path, `"rooms"`.
@@ -44,12 +56,12 @@ def pipeline(
             task that a sample lacks is missing at every pixel.
         augment: bool (True: `random_scale_crop`, `random_color`, `random_mirror`), or a function
             `(sample, rng) -> sample`, or a sequence of such functions.
-        shuffle: bool, a new order of all samples in each epoch.
+        shuffle: bool, a new order of all samples in each pass.
         seed: int, not negative, of `augment` and `shuffle`.
         cache: bool, keep the resized samples in memory: 8-bit images, 16-bit normals.
         drop_remainder: bool, leave out a last batch that is not full.
-        first_epoch: int, the epoch of the first pass: `initial_epoch` of a `fit` that goes on.
-        shard: `(index, count)`: of the epoch's samples, those of this host of so many. No two
+        first_epoch: int, the epoch of the first pass: `initial_epoch` of a resumed `fit`.
+        shard: `(index, count)`: of the samples of a pass, those of this host of so many. No two
             hosts share one; all have as many (up to `count - 1` samples are left out).
         on_error: `"raise"`, or `"skip"`: the next readable sample takes the place of one that
             cannot be read, with a warning.
@@ -73,61 +85,74 @@ def pipeline(
     ```
     """
     tf = _tensorflow()
-    data = source, split, image_size, batch_size, tasks
-    order = augment, shuffle, seed, cache, drop_remainder, shard, on_error
-    sampler = Sampler(*data, *order)
-    epochs = Epochs(first_epoch, len(sampler))
-    fixed_size = batch_size if drop_remainder else None
-    dataset = _dataset(tf, sampler, epochs, fixed_size, workers or default_workers())
-    dataset.epochs = epochs
+    sampler = Sampler(
+        get_samples(source, split, image_size, tasks, cache),
+        batch_size,
+        augment=augment,
+        shuffle=shuffle,
+        seed=seed,
+        drop_remainder=drop_remainder,
+        shard=shard,
+        on_error=on_error,
+    )
+    epochs = Epochs(first_epoch)
+    read = _reader(tf, sampler, batch_size if drop_remainder else None)
+    workers = workers or default_workers()
+
+    def stream(steps_per_epoch):
+        numbers = _numbers(tf, lambda: epochs.next * steps_per_epoch, _ENDLESS)
+        return _batches(tf, numbers, read, workers).map(lambda number, *batch: batch)
+
+    count = len(sampler)
+    numbers = _numbers(tf, lambda: epochs.next * count, count)
+    dataset = _batches(tf, numbers, read, workers).map(_marker(tf, epochs, count))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    dataset.epochs, dataset.stream = epochs, stream
     return dataset
 
 
-def default_workers():
-    """The number of threads that read samples if none is given."""
-    return min(8, os.cpu_count() or 1)
-
-
-def _dataset(tf, sampler, epochs, batch_size, workers):
-    # Numbers of batches, each with the epoch that it is when a pass begins; then the batches.
-    dataset = tf.data.Dataset.range(1).map(
-        lambda _: tf.ensure_shape(
-            tf.numpy_function(lambda: np.int64(epochs.next), [], tf.int64), []
-        )
+def _numbers(tf, first, count):
+    # Numbers of batches, from the one that is the first when the iteration begins.
+    begin = tf.data.Dataset.range(1).map(
+        lambda _: tf.ensure_shape(tf.numpy_function(lambda: np.int64(first()), [], tf.int64), [])
     )
-    numbers = tf.data.Dataset.range(len(sampler))
-    dataset = dataset.flat_map(lambda epoch: numbers.map(lambda number: (epoch, number)))
-    dataset = dataset.map(_reader(tf, sampler, batch_size), workers)
-    dataset = dataset.prefetch(2).map(_marker(tf, epochs))
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(sampler)))
+    return begin.flat_map(lambda number: tf.data.Dataset.range(number, number + count))
+
+
+def _batches(tf, numbers, read, workers):
     options = tf.data.Options()
     options.deterministic = True
     options.autotune.enabled = False
     options.threading.private_threadpool_size = workers
     options.threading.max_intra_op_parallelism = 1
-    return dataset.with_options(options)
+    return numbers.map(read, workers).prefetch(2).with_options(options)
 
 
 def _reader(tf, sampler, batch_size):
     keys = list(sampler.pixels)
     dtypes = [tf.as_dtype(pixel.dtype) for pixel in sampler.pixels.values()]
 
-    def load(epoch, number):
-        images, targets = sampler.batch(int(epoch), int(number))
+    def load(number):
+        images, targets = sampler.batch(int(number))
         return [images, *targets.values()]
 
-    def read(epoch, number):
-        tensors = tf.numpy_function(load, [epoch, number], dtypes)
+    def read(number):
+        tensors = tf.numpy_function(load, [number], dtypes)
         for tensor, pixel in zip(tensors, sampler.pixels.values(), strict=True):
             tensor.set_shape((batch_size, *sampler.image_size, *pixel.shape))
-        return epoch, number, tensors[0], dict(zip(keys[1:], tensors[1:], strict=True))
+        return number, tensors[0], dict(zip(keys[1:], tensors[1:], strict=True))
 
     return read
 
 
-def _marker(tf, epochs):
-    def mark(epoch, number, images, targets):
-        with tf.control_dependencies([tf.numpy_function(epochs.reached, [epoch, number], [])]):
+def _marker(tf, epochs, count):
+    def move_on(number):
+        if (number + 1) % count == 0:
+            epochs.next = int(number + 1) // count
+
+    def mark(number, images, targets):
+        # Where a batch is taken, not where it is made ahead.
+        with tf.control_dependencies([tf.numpy_function(move_on, [number], [])]):
             return tf.identity(images), targets
 
     return mark

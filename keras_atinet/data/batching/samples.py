@@ -1,14 +1,25 @@
-"""What the arguments of a pipeline mean, and which make no sense."""
+"""The samples that batches are made of: those of a source, of the chosen tasks and of one size."""
 
 import os
 
+from keras_atinet.data.batching.cache import Cached
 from keras_atinet.data.kinds import described
+from keras_atinet.data.source import Source
+from keras_atinet.data.transforms.transforms import resize
 
 _SHAPE_FACTS = ("num_classes", "channels")
 
 
-def open_given(source, split, tasks):
-    """The source itself, or what lies at a path."""
+def get_samples(source, split, image_size, tasks, cache):
+    """A `Source` of the samples to make batches of. The arguments are those of `pipeline`."""
+    tasks = (tasks,) if isinstance(tasks, str) else tasks
+    source = _open(source, split, tasks)
+    samples = _Resized(source, _task_facts(source, tasks), _known_size(source, image_size))
+    return Cached(samples) if cache else samples
+
+
+def _open(source, split, tasks):
+    # The source itself, or what lies at a path.
     if isinstance(source, str | os.PathLike):
         from keras_atinet.data.opening import open_source
 
@@ -22,25 +33,8 @@ def open_given(source, split, tasks):
     return source
 
 
-def check_arguments(source, batch_size, shard, on_error):
-    """Refuses numbers that make no batches."""
-    index, count = shard
-    if len(source) < max(count, 1) or batch_size < 1:
-        raise ValueError(
-            "Batches need a source with samples (for every shard) and a positive `batch_size`. "
-            f"Received: len(source)={len(source)}, shard={shard}, batch_size={batch_size}."
-        )
-    if not 0 <= index < count:
-        raise ValueError(
-            "`shard` is the index of this host, from 0, and the number of hosts. "
-            f"Received: shard={shard}."
-        )
-    if on_error not in ("raise", "skip"):
-        raise ValueError(f"`on_error` is 'raise' or 'skip'. Received: on_error={on_error!r}.")
-
-
-def task_facts(source, tasks):
-    """Task key -> facts with a kind, for the tasks asked for, a sequence of keys or of objects."""
+def _task_facts(source, tasks):
+    # Task key -> facts with a kind, for the tasks asked for, a sequence of keys or of objects.
     facts = {}
     for task in source.tasks if tasks is None else tasks:
         name = getattr(task, "name", task)
@@ -56,8 +50,7 @@ def task_facts(source, tasks):
     return described(facts)
 
 
-def known_size(source, image_size):
-    """The `(height, width)` of the batches."""
+def _known_size(source, image_size):
     image_size = image_size or source.image_size
     if image_size is None:
         raise ValueError(
@@ -65,3 +58,17 @@ def known_size(source, image_size):
             "Choose one, for instance image_size=(288, 384)."
         )
     return tuple(image_size)
+
+
+class _Resized(Source):
+    def __init__(self, source, tasks, image_size):
+        self.source, self.split = source, source.split
+        self.tasks, self.image_size = tasks, image_size
+
+    def __len__(self):
+        return len(self.source)
+
+    def __getitem__(self, index):
+        sample = self.source[int(index)]
+        kept = {key: sample[key] for key in ("image", *self.tasks) if key in sample}
+        return resize(kept, self.image_size, self.tasks)
