@@ -4,13 +4,14 @@ import pathlib
 from typing import NamedTuple
 
 from keras_atinet.data.nyuv2.mat_file import NYUv2Mat
+from keras_atinet.data.preparation.description import prepared_splits
+from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.rooms.rooms import Rooms
 from keras_atinet.data.source import Source
 from keras_atinet.data.sources.folder import PICTURES, Folder
 from keras_atinet.data.sources.hugging_face import HuggingFace
 from keras_atinet.data.sources.mtan_arrays import MTANArrays
 from keras_atinet.data.sources.parquet import Parquet
-from keras_atinet.data.sources.prepared import Prepared, prepared_splits
 from keras_atinet.data.sources.tfds import TFDS
 
 ROOMS = "rooms"

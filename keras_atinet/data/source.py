@@ -61,3 +61,15 @@ class Source:
                 f"`{type(self).__name__}` has {len(self)} samples. Received: index={index}."
             )
         return int(index) % len(self)
+
+
+def chosen_tasks(tasks, available):
+    """Returns the keys of `tasks`, or all available ones if it is None."""
+    tasks = list(available) if tasks is None else list(tasks)
+    unknown = [key for key in tasks if key not in available]
+    if unknown:
+        raise FileNotFoundError(
+            "A task must be among those that the data have. "
+            f"Expected: some of {list(available)}. Received: {unknown[0]!r} in `tasks`."
+        )
+    return tasks

@@ -6,7 +6,7 @@ import pytest
 from keras_atinet.data import TFDS, Folder, HuggingFace, MTANArrays, Parquet, Rooms
 from keras_atinet.data.opening import open_source, recognize, splits
 from keras_atinet.data.preparation.prepare import prepare
-from keras_atinet.data.sources.prepared import Prepared
+from keras_atinet.data.preparation.prepared import Prepared
 
 Image = pytest.importorskip("PIL.Image")
 SIZE = (6, 8)

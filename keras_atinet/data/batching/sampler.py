@@ -10,7 +10,7 @@ from keras_atinet.data.batching.cache import Cached
 from keras_atinet.data.kinds import missing_value
 from keras_atinet.data.source import Source
 from keras_atinet.data.transforms.augmentation import get_augmentation
-from keras_atinet.data.transforms.transforms import resize
+from keras_atinet.data.transforms.resize import resize
 
 _UNREADABLE = (ValueError, OSError)
 

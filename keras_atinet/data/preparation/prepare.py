@@ -9,11 +9,12 @@ import keras
 from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.kinds import described
 from keras_atinet.data.preparation.appender import Appender, sync_folder
+from keras_atinet.data.preparation.description import DESCRIPTION, FORMAT
 from keras_atinet.data.preparation.locking import only_one
+from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.source import Source
-from keras_atinet.data.sources.prepared import DESCRIPTION, FORMAT, Prepared
-from keras_atinet.data.transforms.transforms import resize
+from keras_atinet.data.transforms.resize import resize
 from keras_atinet.version import __version__
 
 _UNFINISHED = ".part"

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.rooms import layout, shading
 from keras_atinet.data.rooms.furniture import CLASSES, TEXTURES, Finish
 from keras_atinet.data.rooms.view import View
@@ -36,7 +36,7 @@ class Rooms(Source):
     ```
     """
 
-    tasks = {key: dict(facts) for key, facts in FACTS.items()}
+    tasks = {key: dict(facts) for key, facts in NYU13_TASKS.items()}
 
     def __init__(self, num_samples=256, image_size=(96, 128), split="train", seed=0):
         if num_samples < 1 or min(image_size) < 1:

@@ -5,8 +5,8 @@ import functools
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS, NYU13_FACTS
-from keras_atinet.data.source import Source
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
+from keras_atinet.data.source import Source, chosen_tasks
 from keras_atinet.data.sources.cleaning import finite, float32, unit_vectors
 from keras_atinet.data.sources.normal_axes import as_matrix, matching_axes
 
@@ -36,7 +36,7 @@ class ArraySource(Source):
     channels_first = False
 
     def __init__(self, split, tasks, available, normal_axes):
-        self.tasks = {key: dict(FACTS[key]) for key in chosen_tasks(tasks, available)}
+        self.tasks = {key: dict(NYU13_TASKS[key]) for key in chosen_tasks(tasks, available)}
         self.split = split
         if normal_axes is not None or "depth" not in available:
             self.normal_axes = ("x", "y", "z") if normal_axes is None else tuple(normal_axes)
@@ -119,18 +119,6 @@ class ArraySource(Source):
                     yield _depth(depth)[::2, ::2], unit_vectors(finite(normals))[::2, ::2]
 
 
-def chosen_tasks(tasks, available):
-    """Returns the keys of `tasks`, or all available ones if it is None."""
-    tasks = list(available) if tasks is None else list(tasks)
-    unknown = [key for key in tasks if key not in available]
-    if unknown:
-        raise FileNotFoundError(
-            "A task must be among those that the data have. "
-            f"Expected: some of {list(available)}. Received: {unknown[0]!r} in `tasks`."
-        )
-    return tasks
-
-
 def _image(array, where):
     image = float32(array)
     if array.dtype == np.uint8:
@@ -145,7 +133,7 @@ def _image(array, where):
 
 
 def _labels(array, where):
-    num_classes = NYU13_FACTS["num_classes"]
+    num_classes = NYU13_TASKS["segmentation"]["num_classes"]
     right = (array == np.rint(array)) & (array >= -1) & (array < num_classes)
     if not right.all():
         raise ValueError(

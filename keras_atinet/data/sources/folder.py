@@ -6,7 +6,7 @@ import pathlib
 
 from keras_atinet.data.kinds import CLASS_FACTS
 from keras_atinet.data.source import Source
-from keras_atinet.data.sources.folder_description import read_description
+from keras_atinet.data.sources.dataset_json import read_dataset_json
 from keras_atinet.data.sources.folder_facts import (
     STANDARD_TASKS,
     guess_tasks,
@@ -77,7 +77,7 @@ class Folder(Source):
                 f"Received: '{self._root / 'image'}', which has none."
             )
         self._names = sorted(self._images)
-        self._description = read_description(self.path)
+        self._description = read_dataset_json(self.path)
         stated = self._description.get("tasks") or guess_tasks(self._root)
         keys = [key for key in STANDARD_TASKS if key in stated] if tasks is None else list(tasks)
         self._facts = {key: task_facts(self.path, key, stated) for key in keys}

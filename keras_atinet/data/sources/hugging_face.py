@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
 
 
@@ -54,7 +54,7 @@ class HuggingFace(ArraySource):
             ) from error
         self._rows = stored.with_format("numpy")
         columns = stored.column_names
-        super().__init__(split, tasks, [key for key in FACTS if key in columns], normal_axes)
+        super().__init__(split, tasks, [key for key in NYU13_TASKS if key in columns], normal_axes)
 
     @functools.cached_property
     def image_size(self):

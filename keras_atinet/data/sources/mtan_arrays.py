@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
 
 _FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}
@@ -52,7 +52,7 @@ class MTANArrays(ArraySource):
                 "A split needs arrays 0.npy, 1.npy, ... in its folder `image`. "
                 f"Received: '{self._root / 'image'}', which has none."
             )
-        super().__init__(split, tasks, [key for key in FACTS if files[key]], normal_axes)
+        super().__init__(split, tasks, [key for key in NYU13_TASKS if files[key]], normal_axes)
         self._numbers = sorted(files["image"])
         self._files = files
         for key in self.tasks:

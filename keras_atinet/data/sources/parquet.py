@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
 
 _CACHED_GROUPS = 2
@@ -69,8 +69,8 @@ class Parquet(ArraySource):
                     "The files need a column `image`, and others for the targets. "
                     f"Received: '{file}' with {columns}."
                 )
-        super().__init__(split, tasks, [key for key in FACTS if key in columns], normal_axes)
-        self._columns = [key for key in ("image", *FACTS) if key in columns]
+        super().__init__(split, tasks, [key for key in NYU13_TASKS if key in columns], normal_axes)
+        self._columns = [key for key in ("image", *NYU13_TASKS) if key in columns]
         self._forget()
 
     @functools.cached_property

@@ -2,9 +2,8 @@
 
 import functools
 
-from keras_atinet.data.source import Source
-from keras_atinet.data.sources.array_source import chosen_tasks
-from keras_atinet.data.sources.tfds_encoding import decode, read_picture
+from keras_atinet.data.nyuv2.tfds_encoding import decode, read_picture
+from keras_atinet.data.source import Source, chosen_tasks
 
 
 class TFDS(Source):
@@ -86,6 +85,8 @@ def _opened(name, split, data_dir):
     # The examples, not decoded, and the facts of the tasks.
     try:
         import tensorflow_datasets as tfds
+
+        import keras_atinet.data.nyuv2.tfds_builder  # noqa: F401, registers itself
     except ImportError as error:
         raise ImportError(
             "Reading these data needs tensorflow-datasets. "

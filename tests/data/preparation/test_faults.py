@@ -107,11 +107,6 @@ def write_matlab(root):
         for name, field in fields.items():
             file.create_dataset(name, data=field, chunks=(1, *field.shape[1:]), compression="gzip")
     io.savemat(root / "splits.mat", {"trainNdxs": [[1]], "testNdxs": [[1]]})
-    names = np.array([[f"class {index}" for index in range(40)]], object)
-    classes = {"mapClass": (np.arange(894) % 40 + 1).astype("uint8"), "className": names}
-    io.savemat(root / "classMapping40.mat", classes)
-    classes = {"labels13": (np.arange(40) % 13 + 1).astype("uint8"), "classNames": names[:, :13]}
-    io.savemat(root / "class13Mapping.mat", {"classMapping13": classes})
 
 
 def truncated(content, rng):
@@ -178,7 +173,7 @@ FORMS = {
     write_arrays: 4,
     write_parquet: 1,
     write_prepared: 6,
-    write_matlab: 4,
+    write_matlab: 2,
 }
 OPTIONS = {write_matlab: {"image_size": SIZE, "tasks": ["segmentation", "depth"]}}
 

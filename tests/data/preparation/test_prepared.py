@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import Rooms, Source
+from keras_atinet.data.preparation.description import prepared_splits
 from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.data.preparation.prepare import prepare
-from keras_atinet.data.sources.prepared import Prepared, prepared_splits
+from keras_atinet.data.preparation.prepared import Prepared
 
 SIZE = (6, 8)
 # Prepares rooms in a process that is killed at random moments, and again, until it is done.
