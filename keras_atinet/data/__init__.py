@@ -1,4 +1,4 @@
-"""Sources of samples, transforms of samples, batches of samples."""
+"""Data for training: sources of samples, transforms of samples, batches of samples."""
 
 from keras_atinet.data.batching.batches import Batches
 from keras_atinet.data.batching.tensorflow_pipeline import pipeline

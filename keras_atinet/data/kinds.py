@@ -1,9 +1,9 @@
-"""Kinds of targets, which say how a target is read, transformed and found missing.
+"""Kinds of targets, which say how a target is stored, transformed and checked.
 
 A kind is about stored data, a `Task` about what a network predicts. The targets of every kind but
 `"quantity"` are those of the `Task` of that name in `keras_atinet.tasks.TASKS`, which knows their
-dtype, shape and missing value; several tasks may be of one kind. A quantity is the target of a
-task of the user's own.
+dtype, shape and the value of ignored pixels; several tasks may be of one kind. A quantity is the
+target of a task of the user's own.
 """
 
 import numpy as np
@@ -72,7 +72,7 @@ def described(tasks):
 
 
 def missing_value(key, facts):
-    """The value of one pixel of which nothing is known.
+    """The value of an ignored pixel.
 
     Args:
         key: str, the task key.

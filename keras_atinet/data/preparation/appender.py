@@ -16,10 +16,10 @@ _SYNC_SAMPLES = 32
 
 
 class Appender:
-    """Appends samples to the arrays of a split, after those that are safe on the disk already.
+    """Appends samples to the arrays of a split, after those already safe on the disk.
 
     Use as a context manager. `prepared.json` counts, under `"written"`, the samples that are safe:
-    what comes after them in the arrays may be half written, and is written again.
+    what follows in the arrays may be incomplete, and is written again.
 
     Args:
         folder: `pathlib.Path` of the folder to write.

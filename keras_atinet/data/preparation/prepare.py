@@ -1,4 +1,4 @@
-"""Writes the fast form of data."""
+"""Writes the prepared format."""
 
 import json
 import os
@@ -24,8 +24,8 @@ _MAY_CHANGE = ("version", "written")
 def prepare(sources, out, image_size=None, workers=2, verbose=1):
     """Writes sources as arrays that `Prepared` reads, many times faster than files of pictures.
 
-    It can be stopped at any moment, by Ctrl-C or by a power cut; the same call goes on where it
-    was. A split that is not complete is in a folder that ends with `.part`.
+    It can be stopped at any moment, by Ctrl-C or by a power cut; the same call resumes. The folder
+    of an incomplete split ends with `.part`.
 
     Args:
         sources: a `Source`, or a sequence of them with different splits.
@@ -38,8 +38,8 @@ def prepare(sources, out, image_size=None, workers=2, verbose=1):
         list of `Prepared`, one for each source.
 
     Raises:
-        ValueError: if a sample is not what `Source` promises, or the sizes vary and `image_size`
-            is not given.
+        ValueError: if a sample violates the contract of `Source`, or the sizes vary and
+            `image_size` is not given.
         FileExistsError: if the folder holds something else, or another process writes to it.
 
     Example:

@@ -1,4 +1,4 @@
-"""Furnished rooms, made up and drawn on the fly."""
+"""Synthetic rooms."""
 
 import zlib
 
@@ -12,7 +12,7 @@ from keras_atinet.data.source import Source
 
 
 class Rooms(Source):
-    """Draws rooms with furniture: images with exact classes, depth and normals, no download.
+    """Synthetic rooms with furniture: images with exact classes, depth and normals, no download.
 
     The 13 classes are those of NYUv2, in the same order. Sample `index` of a split is always the
     same room; no two splits share one. Every pixel has every label. Pixel `(row, column)` looks

@@ -1,4 +1,4 @@
-"""What sources of plain arrays have in common."""
+"""What all sources of plain arrays have in common."""
 
 import contextlib
 import functools
@@ -16,8 +16,8 @@ _SAMPLES_FOR_AXES = 8
 class ArraySource(Source):
     """A source whose files hold the numbers of NYUv2 themselves, as multi-task papers share them.
 
-    Images are in [0, 1], classes are those 13 of NYUv2 with -1 = missing, depth is in metres with
-    0 = missing. To derive from it, define `__len__`, `_array(index, key)`, which returns the
+    Images are in [0, 1], classes are the 13 of NYUv2 with -1 = ignored, depth is in metres with
+    0 = ignored. To derive from it, define `__len__`, `_array(index, key)`, which returns the
     array as it is stored or None where there is none, and `_where(index, key)`, which names its
     place in errors.
 
@@ -26,11 +26,11 @@ class ArraySource(Source):
         tasks: sequence of task keys.
         available: sequence of the task keys that can be read.
         normal_axes: three of `"x"`, `"-x"`, `"y"`, `"-y"`, `"z"` and `"-z"`, the stored
-            component that each of x (right), y (down) and z (forward) is, or None to find out
-            from the depth.
+            component that each of x (right), y (down) and z (forward) is, or None to detect
+            it from the depth.
 
     Attributes:
-        normal_axes: tuple, as above; what has been found out where the argument was None.
+        normal_axes: tuple, as above; detected where the argument was None.
     """
 
     channels_first = False
@@ -105,7 +105,7 @@ class ArraySource(Source):
         return np.ascontiguousarray(vectors @ as_matrix(self.normal_axes).T) + np.float32(0)
 
     def _geometry(self, indices):
-        # Every second pixel of depth and normals, to find out about axes.
+        # Every second pixel of depth and normals, to detect axes.
         for index in indices:
             # A damaged sample is reported when it is asked for, not by its neighbours.
             with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Samples from data that tensorflow-datasets has prepared."""
+"""Datasets that tensorflow-datasets has prepared."""
 
 import functools
 
@@ -7,7 +7,7 @@ from keras_atinet.data.source import Source, chosen_tasks
 
 
 class TFDS(Source):
-    """Reads `nyuv2_multi_task` as tensorflow-datasets has prepared it, any sample at once.
+    """Reads `nyuv2_multi_task` as tensorflow-datasets has prepared it, with random access.
 
     Random access needs the file format `array_record`, so prepare the data by
 
@@ -18,7 +18,7 @@ class TFDS(Source):
     )
     ```
 
-    TensorFlow itself is not used. On other systems than Linux, tensorflow-datasets does not bring
+    TensorFlow itself is not used. Except on Linux, tensorflow-datasets does not install
     the package `array_record` that the format needs.
 
     Args:

@@ -6,7 +6,7 @@ from keras_atinet.data.kinds import missing_value
 
 
 def fill_missing(sample, tasks):
-    """Gives absent tasks a target in which every pixel is missing.
+    """Gives absent tasks a target in which every pixel is ignored.
 
     Args:
         sample: dict of arrays.

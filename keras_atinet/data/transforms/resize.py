@@ -11,9 +11,9 @@ def resize(sample, image_size, tasks=None):
     """Resizes every array of a sample.
 
     Images are resampled with an antialiased triangle filter. Labels and depth take the nearest
-    pixel, so that no value is made up at an edge; depth stays as it is, because a resized picture
-    shows the same scene from the same place. Normals are the filtered mean of the known normals,
-    renormalised; a pixel is missing where most of its support is.
+    pixel, so that edges get no value in between; depth is not scaled, because a resized image shows
+    the same scene from the same place. Normals are the filtered mean of the known normals,
+    renormalised; a pixel is ignored where most of its support is.
 
     Args:
         sample: dict of arrays.
@@ -65,8 +65,8 @@ def _resized_image(value, size):
 def _resized_vectors(value, size):
     known = np.linalg.norm(value, axis=-1, keepdims=True) > 0.5
     # The last channel counts the known ones.
-    weighed = np.concatenate([np.where(known, value, 0), known], axis=-1, dtype=np.float32)
-    filtered = _filtered(weighed, size)
+    weighted = np.concatenate([np.where(known, value, 0), known], axis=-1, dtype=np.float32)
+    filtered = _filtered(weighted, size)
     mean, support = filtered[..., :3], filtered[..., 3:]
     length = np.linalg.norm(mean, axis=-1, keepdims=True)
     valid = (support >= 0.5) & (length > 1e-3)
