@@ -9,6 +9,7 @@ from keras_atinet.data.preparation.prepare import prepare
 from keras_atinet.data.preparation.prepared import Prepared
 
 Image = pytest.importorskip("PIL.Image")
+pytestmark = pytest.mark.backend_free
 SIZE = (6, 8)
 MATLAB = pathlib.Path(__file__).parents[2].parent / "shared" / "nyuv2_mat"
 

@@ -12,6 +12,7 @@ from keras_atinet.data.nyuv2.splits import published_split
 
 h5py = pytest.importorskip("h5py")
 io = pytest.importorskip("scipy.io")
+pytestmark = pytest.mark.backend_free
 SHARED = pathlib.Path(__file__).parents[3].parent / "shared"
 ROWS, COLUMNS = slice(47, 467), slice(41, 601)
 needs_meta = pytest.mark.skipif(

@@ -11,6 +11,7 @@ from keras_atinet.data import Batches, Rooms, open_source, prepare
 from keras_atinet.data.preparation.problems import problems
 
 Image = pytest.importorskip("PIL.Image")
+pytestmark = pytest.mark.backend_free
 SIZE = (24, 32)
 ROOM = Rooms(1, SIZE)[0]
 LABELS = ROOM["segmentation"].astype("uint8")

@@ -3,6 +3,8 @@ import pytest
 
 from keras_atinet.data.preparation.packing import pack, packed_dtype, unpack
 
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.mark.parametrize(("kind", "steps", "low"), [("image", 255, 0.0), ("normal", 32767, -1.0)])
 def test_steps(kind, steps, low):

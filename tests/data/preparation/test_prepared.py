@@ -15,6 +15,7 @@ from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.data.preparation.prepare import prepare
 from keras_atinet.data.preparation.prepared import Prepared
 
+pytestmark = pytest.mark.backend_free
 SIZE = (6, 8)
 # Prepares rooms in a process that is killed at random moments, and again, until it is done.
 KILLED = """

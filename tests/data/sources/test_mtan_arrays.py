@@ -6,6 +6,7 @@ import pytest
 from keras_atinet.data import MTANArrays, Rooms
 from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 
+pytestmark = pytest.mark.backend_free
 SIZE = (6, 8)
 FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}
 

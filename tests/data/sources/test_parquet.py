@@ -11,6 +11,7 @@ from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
+pytestmark = pytest.mark.backend_free
 SIZE = (6, 8)
 
 

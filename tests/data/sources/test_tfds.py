@@ -14,6 +14,7 @@ from keras_atinet.data.nyuv2.tfds_encoding import decode, encode, read_picture
 Image = pytest.importorskip("PIL.Image")
 tfds = pytest.importorskip("tensorflow_datasets")
 pytest.importorskip("keras_atinet.data.nyuv2.tfds_builder")  # registers itself
+pytestmark = pytest.mark.backend_free
 SIZE = (24, 32)
 ROOMS = list(Rooms(3, SIZE))
 
