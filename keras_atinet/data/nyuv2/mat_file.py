@@ -47,8 +47,8 @@ class NYUv2Mat(Source):
 
     Raises:
         ImportError: if h5py is not installed, or SciPy, which reads splits.
-        FileNotFoundError: if one of the files is not there.
-        ValueError: if an argument is none of these, or a file is not what it should be.
+        FileNotFoundError: if the file, or one of splits that it needs, is not there.
+        ValueError: if an argument is none of these, or a file is damaged.
 
     Example:
 

@@ -12,6 +12,8 @@ class TFDS(Source):
     Random access needs the file format `array_record`, so prepare the data by
 
     ```python
+    import keras_atinet.data.nyuv2.tfds_builder  # registers nyuv2_multi_task
+
     builder = tfds.builder("nyuv2_multi_task/folder", file_format="array_record")
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(manual_dir="nyuv2")
@@ -100,6 +102,7 @@ def _opened(name, split, data_dir):
     except (AssertionError, NotImplementedError, ValueError) as error:
         raise FileNotFoundError(
             f"There are no data for random access. Received: name={name!r}, split={split!r}, "
-            f"data_dir={data_dir!r} ({error}). Prepare them by `tfds.builder("
-            f"{name!r}, file_format='array_record').download_and_prepare(...)`."
+            f"data_dir={data_dir!r} ({error}). After `import keras_atinet.data.nyuv2.tfds_builder`, "
+            f"prepare them by `tfds.builder({name!r}, file_format='array_record')"
+            ".download_and_prepare(...)`."
         ) from error
