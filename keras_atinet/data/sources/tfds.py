@@ -102,7 +102,7 @@ def _opened(name, split, data_dir):
     except (AssertionError, NotImplementedError, ValueError) as error:
         raise FileNotFoundError(
             f"There are no data for random access. Received: name={name!r}, split={split!r}, "
-            f"data_dir={data_dir!r} ({error}). After `import keras_atinet.data.nyuv2.tfds_builder`, "
-            f"prepare them by `tfds.builder({name!r}, file_format='array_record')"
-            ".download_and_prepare(...)`."
+            f"data_dir={data_dir!r} ({error}). "
+            "Prepare them, after `import keras_atinet.data.nyuv2.tfds_builder`, by "
+            f"`tfds.builder({name!r}, file_format='array_record').download_and_prepare(...)`."
         ) from error
