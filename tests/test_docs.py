@@ -10,7 +10,7 @@ import pytest
 
 from keras_atinet import cli
 from keras_atinet.data import Rooms
-from keras_atinet.data.sources.folder_description import read_description
+from keras_atinet.data.sources.dataset_json import read_dataset_json
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("tensorflow")
@@ -72,9 +72,6 @@ def write_matlab(path):
         file["images"] = np.zeros((1, 3, 640, 480), "uint8")
         file["labels"] = np.ones((1, 640, 480), "uint16")
         file["depths"] = file["rawDepths"] = np.ones((1, 640, 480), "float32")
-    names = np.array([[f"class {index}" for index in range(40)]], object)
-    classes = (np.arange(894) % 40 + 1).astype("uint8")[None]
-    io.savemat(path / "classMapping40.mat", {"mapClass": classes, "className": names})
     io.savemat(path / "splits.mat", {"trainNdxs": [[1]], "testNdxs": [[1]]})
 
 
@@ -119,4 +116,4 @@ def test_the_description_is_one(tmp_path):
     segmentation = description["tasks"]["segmentation"]
     segmentation["num_classes"] = len(segmentation["class_names"])
     (tmp_path / "dataset.json").write_text(json.dumps(description))
-    assert read_description(tmp_path) == description
+    assert read_dataset_json(tmp_path) == description

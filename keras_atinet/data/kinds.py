@@ -1,14 +1,24 @@
-"""The kinds of targets, which decide how a target is read, transformed and found missing."""
+"""Kinds of targets, which say how a target is stored, transformed and checked.
+
+A kind is about stored data, a `Task` about what a network predicts. The targets of every kind but
+`"quantity"` are those of the `Task` of that name in `keras_atinet.tasks.TASKS`, which knows their
+dtype, shape and the value of ignored pixels; several tasks may be of one kind. A quantity is the
+target of a task of the user's own.
+"""
 
 import numpy as np
 
+from keras_atinet.tasks import TASKS
+
 KINDS = ("segmentation", "depth", "normal", "quantity")
 CLASS_FACTS = ("num_classes", "class_names", "class_colors")
-_MISSING = {
-    "segmentation": np.int32(-1),
-    "depth": np.zeros(1, np.float32),
-    "normal": np.zeros(3, np.float32),
-}
+
+
+def _missing_pixel(task):
+    return np.full(task.target_shape(1, 1)[2:], task.missing_value, task.target_dtype)
+
+
+_MISSING = {kind: _missing_pixel(TASKS[kind]()) for kind in KINDS[:-1]}
 
 
 def kind_of(key, facts=None):
@@ -35,7 +45,7 @@ def kind_of(key, facts=None):
     if "kind" not in facts:
         if "num_classes" in facts:
             return "segmentation"
-        for kind in ("segmentation", "depth", "normal"):
+        for kind in _MISSING:
             if key.startswith(kind):
                 return kind
         if "channels" in facts:
@@ -46,13 +56,23 @@ def kind_of(key, facts=None):
     )
 
 
+def array_kind(key, tasks=None):
+    """`"image"` for the image of a sample, `kind_of` for its targets.
+
+    Args:
+        key: str, a key of a sample.
+        tasks: optional dict, task key -> facts, as in `Source.tasks`.
+    """
+    return "image" if key == "image" else kind_of(key, (tasks or {}).get(key))
+
+
 def described(tasks):
     """A copy of `Source.tasks` in which every task states its kind."""
     return {key: {"kind": kind_of(key, facts), **facts} for key, facts in tasks.items()}
 
 
 def missing_value(key, facts):
-    """The value of one pixel of which nothing is known.
+    """The value of an ignored pixel.
 
     Args:
         key: str, the task key.

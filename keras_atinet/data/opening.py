@@ -1,22 +1,23 @@
-"""Opens data, whatever form it has."""
+"""Opens a dataset, detecting its format."""
 
 import pathlib
 from typing import NamedTuple
 
 from keras_atinet.data.nyuv2.mat_file import NYUv2Mat
+from keras_atinet.data.preparation.description import prepared_splits
+from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.rooms.rooms import Rooms
 from keras_atinet.data.source import Source
 from keras_atinet.data.sources.folder import PICTURES, Folder
 from keras_atinet.data.sources.hugging_face import HuggingFace
 from keras_atinet.data.sources.mtan_arrays import MTANArrays
 from keras_atinet.data.sources.parquet import Parquet
-from keras_atinet.data.sources.prepared import Prepared, prepared_splits
 from keras_atinet.data.sources.tfds import TFDS
 
 ROOMS = "rooms"
 _HUB, _TFDS = "huggingface:", "tfds:"
 _MATLAB_FILE = "nyu_depth_v2_labeled.mat"
-_FROM_LEARNING_ON = ("train", "training", "val", "validation", "valid", "test", "testing")
+_SPLIT_ORDER = ("train", "training", "val", "validation", "valid", "test", "testing")
 _EXPECTED = """\
 Expected one of
 - 'rooms', made up on the fly;
@@ -30,7 +31,7 @@ Expected one of
 
 
 class Form(NamedTuple):
-    """A form of data: what it is called, the class that reads it, and its splits."""
+    """The format of a dataset: what it is called, the class that reads it, and its splits."""
 
     title: str
     source: type
@@ -38,22 +39,22 @@ class Form(NamedTuple):
 
 
 def open_source(where, split=None, tasks=None, **options):
-    """Opens data after a look at what lies there.
+    """Opens a dataset, detecting its format.
 
     Args:
         where: str or path: `"rooms"`, a folder of aligned images, of MTAN arrays or of parquet
             files, `nyu_depth_v2_labeled.mat` or its folder, a prepared folder, or
-            `"huggingface:"` or `"tfds:"` and the name of a data set.
-        split: str, or None for the first of `splits(where)`, the one to learn from.
-        tasks: sequence of task keys, or None for all that there are.
+            `"huggingface:"` or `"tfds:"` and the name of a dataset.
+        split: str, or None for the first of `splits(where)`, the one to train on.
+        tasks: sequence of task keys, or None for all.
         options: further arguments of that source.
 
     Returns:
         `Source`.
 
     Raises:
-        FileNotFoundError: if nothing lies there, nothing known, or no such split or task.
-        ValueError: if a file is not what it should be.
+        FileNotFoundError: if there is nothing, no known format, or no such split or task.
+        ValueError: if a file is damaged or has unexpected content.
 
     Example:
 
@@ -91,7 +92,7 @@ class _Chosen(Source):
 
 
 def splits(where):
-    """The splits that some data has, the one to learn from first.
+    """The splits of a dataset, the one to train on first.
 
     Args:
         where: see `open_source`.
@@ -103,7 +104,7 @@ def splits(where):
 
 
 def recognize(where):
-    """The `Form` of some data; arguments and errors as for `open_source`."""
+    """The `Form` of a dataset; arguments and errors as for `open_source`."""
     if str(where) == ROOMS:
         return Form("rooms made up on the fly", Rooms, ["train", "test"])
     if str(where).startswith(_HUB):
@@ -159,7 +160,7 @@ def _with_images(path, suffixes):
 
 
 def _ordered(names):
-    ranks = {name: rank for rank, name in enumerate(_FROM_LEARNING_ON)}
+    ranks = {name: rank for rank, name in enumerate(_SPLIT_ORDER)}
     return sorted(names, key=lambda name: (ranks.get(name, len(ranks)), name or ""))
 
 

@@ -38,10 +38,10 @@ class Subset(Part):
 
 
 def hold_out(source, share):
-    """Two parts of a source: to learn from, and to hold out.
+    """Splits a source in two: samples to train on, and samples to hold out.
 
-    Held out are samples at ten places of the source, at each some that follow one another:
-    neighbours often show the same scene, which should not be on both sides. Always the same.
+    Held-out samples are taken as runs of neighbours at ten places: neighbours often show the same
+    scene, which should not be on both sides. The choice is always the same.
 
     Args:
         source: a `Source` of at least two samples.

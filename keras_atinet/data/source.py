@@ -1,22 +1,23 @@
-"""What every source of samples offers."""
+"""The interface of every source of samples."""
 
 
 class Source:
-    """Samples by index: a picture and what is known about its pixels.
+    """Samples by index: an image and the targets of its pixels.
 
     `source[index]` is a new dict of NumPy arrays that the caller may change. It has `image` and
     any of the tasks:
 
     - `image`: `(H, W, 3)` float32 RGB in [0, 1];
-    - class labels: `(H, W)` int32, -1 = missing;
-    - `depth`: `(H, W, 1)` float32 metres along the optical axis, 0 = missing;
-    - `normal`: `(H, W, 3)` float32 unit vectors, x right, y down, z forward; zero = missing.
+    - class labels: `(H, W)` int32, -1 = ignored;
+    - `depth`: `(H, W, 1)` float32 metres along the optical axis, 0 = ignored;
+    - `normal`: `(H, W, 3)` float32 unit vectors, x right, y down, z forward; zero = ignored.
 
-    To write a source, derive from this class, set the three attributes and define `__len__` and
-    `__getitem__`. Sources are read by several threads at once and can be pickled.
+    Pixels with these values are ignored by losses and metrics. To write a source, derive from this
+    class, set the three attributes and define `__len__` and `__getitem__`. Sources are read by
+    several threads at once and can be pickled.
 
     Attributes:
-        split: str or None, the part of the data that this is.
+        split: str or None, the split of the dataset.
         image_size: `(height, width)` of every sample, or None if it varies.
         tasks: dict, task key -> what the data says about the task: `kind`, one of
             `"segmentation"`, `"depth"`, `"normal"` and `"quantity"` (floats of another kind);
@@ -61,3 +62,15 @@ class Source:
                 f"`{type(self).__name__}` has {len(self)} samples. Received: index={index}."
             )
         return int(index) % len(self)
+
+
+def chosen_tasks(tasks, available):
+    """The keys of `tasks`, or all available ones if it is None."""
+    tasks = list(available) if tasks is None else list(tasks)
+    unknown = [key for key in tasks if key not in available]
+    if unknown:
+        raise FileNotFoundError(
+            "A task must be among those that the data have. "
+            f"Expected: some of {list(available)}. Received: {unknown[0]!r} in `tasks`."
+        )
+    return tasks

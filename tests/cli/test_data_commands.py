@@ -7,7 +7,7 @@ import pytest
 
 from keras_atinet import cli
 from keras_atinet.data import Rooms
-from keras_atinet.data.sources.prepared import Prepared
+from keras_atinet.data.preparation.prepared import Prepared
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")

@@ -6,9 +6,10 @@ import pytest
 from keras_atinet.data import TFDS, Folder, HuggingFace, MTANArrays, Parquet, Rooms
 from keras_atinet.data.opening import open_source, recognize, splits
 from keras_atinet.data.preparation.prepare import prepare
-from keras_atinet.data.sources.prepared import Prepared
+from keras_atinet.data.preparation.prepared import Prepared
 
 Image = pytest.importorskip("PIL.Image")
+pytestmark = pytest.mark.backend_free
 SIZE = (6, 8)
 MATLAB = pathlib.Path(__file__).parents[2].parent / "shared" / "nyuv2_mat"
 

@@ -1,8 +1,8 @@
 """Keeps samples in memory in few bytes."""
 
 from keras_atinet.data.kinds import described
+from keras_atinet.data.preparation.packing import pack, packed_dtype, unpack
 from keras_atinet.data.source import Source
-from keras_atinet.data.sources.packing import pack, packed_dtype, unpack
 
 
 class Cached(Source):

@@ -5,7 +5,7 @@ import os
 from keras_atinet.data.batching.cache import Cached
 from keras_atinet.data.kinds import described
 from keras_atinet.data.source import Source
-from keras_atinet.data.transforms.transforms import resize
+from keras_atinet.data.transforms.resize import resize
 
 _SHAPE_FACTS = ("num_classes", "channels")
 

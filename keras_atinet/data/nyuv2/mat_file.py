@@ -5,13 +5,13 @@ import pathlib
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS, NYU13_FACTS
-from keras_atinet.data.nyuv2.meta import class_table, mat_file, split_indices, splits_file
-from keras_atinet.data.source import Source
-from keras_atinet.data.sources.array_source import chosen_tasks
+from keras_atinet.data.nyuv2.classes import class_table, nyuv2_tasks
+from keras_atinet.data.nyuv2.splits import published_split, read_split
+from keras_atinet.data.source import Source, chosen_tasks
 from keras_atinet.data.transforms.normals_from_depth import normals_from_depth
-from keras_atinet.data.transforms.transforms import resize
+from keras_atinet.data.transforms.resize import resize
 
+_NAME, _NUM_SAMPLES = "nyu_depth_v2_labeled", 1449
 # What the depth camera sees, 4 to 3 (0-based). Outside there is a white frame.
 _ROWS, _COLUMNS = slice(47, 467), slice(41, 601)
 _CAMERA = (518.857901, 519.469611, 325.582449, 253.736166)
@@ -29,9 +29,9 @@ class NYUv2Mat(Source):
     sees, and resized as `resize` does. Classes 1 to 894 become the usual 40 or 13. Normals are
     computed from depth before it is resized.
 
-    Three small files belong to it, and lie beside `splits` or beside the file: `splits.mat` of
-    the same home page; `classMapping40.mat`, with `mapClass`, and for 13 classes
-    `class13Mapping.mat`, with `classMapping13`, both from github.com/ankurhanda/nyuv2-meta-data.
+    The published splits of the 1449 pictures and the tables of classes are part of this package.
+    A file with fewer pictures needs `splits.mat` beside it, or `splits_6.mat` if it is called
+    `nyu_depth_v2_labeled_6.mat`.
 
     Args:
         path: str or path of the file, or of the folder that has it.
@@ -40,15 +40,15 @@ class NYUv2Mat(Source):
         depth: `"raw"` as measured, with holes, or `"filled"` by colours, without.
         image_size: `(height, width)` in pixels, or None for 420 x 560.
         tasks: sequence of task keys to read, or None for all three.
-        splits: path of another file with `trainNdxs` and `testNdxs`, 1-based.
+        splits: path of a MATLAB file with other splits, `trainNdxs` and `testNdxs`, 1-based.
 
     Attributes:
         intrinsics: `(fx, fy, cx, cy)` of the cropped and resized pictures in pixels.
 
     Raises:
-        ImportError: if h5py is not installed.
-        FileNotFoundError: if one of the files is not there.
-        ValueError: if an argument is none of these, or a file is not what it should be.
+        ImportError: if h5py is not installed, or SciPy, which reads splits.
+        FileNotFoundError: if the file, or one of splits that it needs, is not there.
+        ValueError: if an argument is none of these, or a file is damaged.
 
     Example:
 
@@ -78,18 +78,14 @@ class NYUv2Mat(Source):
         ):
             if value not in choices:
                 raise ValueError(f"`{name}` must be one of {choices}. Received: {name}={value!r}.")
-        self.path = mat_file(pathlib.Path(path))
+        self.path = _mat_file(pathlib.Path(path))
         self.split, self.num_classes, self.depth = split, num_classes, depth
         self.image_size = (420, 560) if image_size is None else tuple(image_size)
         self._forget()
-        splits = splits_file(self.path) if splits is None else pathlib.Path(splits)
-        self._indices = split_indices(splits, split, self._check())
-        self._classes, names = class_table((splits.parent, self.path.parent), num_classes)
-        classes = {"kind": "segmentation", "num_classes": num_classes, "class_names": names}
-        if num_classes == NYU13_FACTS["num_classes"]:
-            classes["class_colors"] = NYU13_FACTS["class_colors"]
-        facts = {**FACTS, "segmentation": classes}
-        self.tasks = {key: dict(facts[key]) for key in chosen_tasks(tasks, facts)}
+        self._indices = self._split_indices(splits)
+        self._classes = class_table(num_classes)
+        tasks_of_file = nyuv2_tasks(num_classes)
+        self.tasks = {key: dict(tasks_of_file[key]) for key in chosen_tasks(tasks, tasks_of_file)}
 
     @property
     def intrinsics(self):
@@ -120,6 +116,13 @@ class NYUv2Mat(Source):
 
     def __getstate__(self):
         return {**vars(self), "_opened": (None, None)}
+
+    def _split_indices(self, splits):
+        num_samples = self._check()
+        if splits is None and num_samples == _NUM_SAMPLES:
+            return published_split(self.split)
+        splits = _splits_beside(self.path) if splits is None else pathlib.Path(splits)
+        return read_split(splits, self.split, num_samples)
 
     def _forget(self):
         self._opened = None, None  # process, file
@@ -170,6 +173,23 @@ class NYUv2Mat(Source):
                 f"{labels.max()} in 'segmentation' of sample {index + 1} in '{self.path}'."
             )
         return self._classes[labels]
+
+
+def _mat_file(path):
+    # The file itself, or the only one in a folder.
+    found = [path] if path.is_file() else sorted(path.glob(f"{_NAME}*.mat"))
+    if len(found) != 1:
+        raise FileNotFoundError(
+            f"`path` must be '{_NAME}.mat' or the folder that has it. Received: path='{path}', "
+            f"with {[file.name for file in found]}. "
+            "Get it from cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html."
+        )
+    return found[0]
+
+
+def _splits_beside(path):
+    own = path.with_name(f"splits{path.stem.removeprefix(_NAME)}.mat")
+    return own if own.is_file() else path.with_name("splits.mat")
 
 
 def _cropped_camera():

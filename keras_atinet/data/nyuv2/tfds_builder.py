@@ -1,4 +1,4 @@
-"""The tensorflow-datasets builder `nyuv2_multi_task`."""
+"""The tensorflow-datasets builder `nyuv2_multi_task`, which registers itself when imported."""
 
 import functools
 
@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_atinet.data.nyuv2.mat_file import NYUv2Mat
+from keras_atinet.data.nyuv2.tfds_encoding import encode
 from keras_atinet.data.sources.folder import Folder
 from keras_atinet.data.sources.mtan_arrays import MTANArrays
 from keras_atinet.data.sources.parquet import Parquet
-from keras_atinet.data.sources.tfds_encoding import encode
 
 _DESCRIPTION = """\
 The 1449 labelled pictures of NYU Depth v2 (795 to train, 654 to test), 288 x 384, with 13 or 40
@@ -37,9 +37,7 @@ NYUv2 cannot be downloaded by a program. Put the files of one form of it into th
 `manual_dir`, or into its subfolder named in brackets:
 
 - config `mat_13`, `mat_40` [mat]: nyu_depth_v2_labeled.mat (2.8 GB) from
-  http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat, splits.mat from
-  http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat, classMapping40.mat and
-  class13Mapping.mat from https://github.com/ankurhanda/nyuv2-meta-data;
+  http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat;
 - config `parquet` [parquet]: train-*.parquet and val-*.parquet from the folder `data` of
   https://huggingface.co/datasets/tanganke/nyuv2;
 - config `mtan_arrays` [mtan_arrays]: the folders train and val of the pre-processed NYUv2 that
@@ -75,7 +73,7 @@ class ExactImage(tfds.features.Image):
 
 
 class Nyuv2MultiTask(tfds.core.GeneratorBasedBuilder):
-    """NYUv2 with segmentation, depth and normals; see `keras_atinet.data.tfds_encoding`."""
+    """NYUv2 with segmentation, depth and normals; see `keras_atinet.data.nyuv2.tfds_encoding`."""
 
     name = "nyuv2_multi_task"
     VERSION = tfds.core.Version("1.0.0")

@@ -8,18 +8,18 @@ import os
 
 import numpy as np
 
-from keras_atinet.data.kinds import kind_of
-from keras_atinet.data.sources.packing import pack
-from keras_atinet.data.sources.prepared import DESCRIPTION, PRESENT, array_form
+from keras_atinet.data.kinds import array_kind
+from keras_atinet.data.preparation.description import DESCRIPTION, PRESENT, array_form
+from keras_atinet.data.preparation.packing import pack
 
 _SYNC_SAMPLES = 32
 
 
 class Appender:
-    """Appends samples to the arrays of a split, after those that are safe on the disk already.
+    """Appends samples to the arrays of a split, after those already safe on the disk.
 
     Use as a context manager. `prepared.json` counts, under `"written"`, the samples that are safe:
-    what comes after them in the arrays may be half written, and is written again.
+    what follows in the arrays may be incomplete, and is written again.
 
     Args:
         folder: `pathlib.Path` of the folder to write.
@@ -61,8 +61,7 @@ class Appender:
         for key in ("image", *tasks):
             shape, dtype = self._forms[key]
             if key in sample:
-                kind = "image" if key == "image" else kind_of(key, tasks[key])
-                array = pack(sample[key], kind, dtype)
+                array = pack(sample[key], array_kind(key, tasks), dtype)
             else:
                 array = np.zeros(shape[1:], dtype)
             self._files[key].write(array.tobytes())

@@ -1,4 +1,4 @@
-"""Only one process at a time."""
+"""A lock that one process at a time can hold."""
 
 import contextlib
 

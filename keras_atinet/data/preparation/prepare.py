@@ -1,4 +1,4 @@
-"""Writes the fast form of data."""
+"""Writes the prepared format."""
 
 import json
 import os
@@ -9,11 +9,12 @@ import keras
 from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.kinds import described
 from keras_atinet.data.preparation.appender import Appender, sync_folder
+from keras_atinet.data.preparation.description import DESCRIPTION, FORMAT
 from keras_atinet.data.preparation.locking import only_one
+from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.source import Source
-from keras_atinet.data.sources.prepared import DESCRIPTION, FORMAT, Prepared
-from keras_atinet.data.transforms.transforms import resize
+from keras_atinet.data.transforms.resize import resize
 from keras_atinet.version import __version__
 
 _UNFINISHED = ".part"
@@ -23,8 +24,8 @@ _MAY_CHANGE = ("version", "written")
 def prepare(sources, out, image_size=None, workers=2, verbose=1):
     """Writes sources as arrays that `Prepared` reads, many times faster than files of pictures.
 
-    It can be stopped at any moment, by Ctrl-C or by a power cut; the same call goes on where it
-    was. A split that is not complete is in a folder that ends with `.part`.
+    It can be stopped at any moment, by Ctrl-C or by a power cut; the same call resumes. The folder
+    of an incomplete split ends with `.part`.
 
     Args:
         sources: a `Source`, or a sequence of them with different splits.
@@ -37,8 +38,8 @@ def prepare(sources, out, image_size=None, workers=2, verbose=1):
         list of `Prepared`, one for each source.
 
     Raises:
-        ValueError: if a sample is not what `Source` promises, or the sizes vary and `image_size`
-            is not given.
+        ValueError: if a sample violates the contract of `Source`, or the sizes vary and
+            `image_size` is not given.
         FileExistsError: if the folder holds something else, or another process writes to it.
 
     Example:

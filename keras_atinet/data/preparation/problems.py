@@ -1,4 +1,4 @@
-"""Says what is wrong with a sample."""
+"""Checks a sample."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ _SQUARED_LENGTH = 1e-3  # tolerance
 
 
 def problems(sample, tasks):
-    """Compares a sample with what `Source` promises.
+    """Checks a sample against the contract of `Source`.
 
     Args:
         sample: dict of arrays.

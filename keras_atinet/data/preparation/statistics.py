@@ -1,4 +1,4 @@
-"""Numbers about samples: sizes, ranges, classes, and how much is known."""
+"""Statistics of samples: sizes, ranges, classes, and the share of valid pixels."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ _NAMES_IN_LINE = 5
 
 
 class Statistics:
-    """Counts what samples hold.
+    """Sizes, ranges, class shares and valid pixels of the samples that are added.
 
     Args:
         tasks: dict, task key -> facts, as in `Source.tasks`.

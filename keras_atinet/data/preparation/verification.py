@@ -1,4 +1,4 @@
-"""Finds all that is wrong with data."""
+"""Finds every fault of a dataset."""
 
 import hashlib
 from collections import Counter
@@ -10,7 +10,7 @@ from keras_atinet.data.sources.folder import Folder
 
 
 class Verification:
-    """Reads every sample and collects what is wrong, instead of stopping at the first fault.
+    """Reads every sample and collects the faults, instead of stopping at the first.
 
     A fault is a file that cannot be read, is of the wrong size or kind or has impossible values, a
     target without a picture, and a picture that occurs twice, within a split or in two of them.
@@ -62,7 +62,7 @@ class Verification:
                 sample = source[index]
             except ImportError:
                 raise
-            # A source may fail in ways that it did not foresee; the others are to be read as well.
+            # A source may fail in unforeseen ways; the other samples are to be read as well.
             except Exception as error:
                 return [_text(source, index, error)], None, ()
             found = problems(sample, tasks).values()
@@ -98,7 +98,7 @@ class Verification:
 
 
 class _LenientFolder(Folder):
-    # Collects what is wrong with the names of the files, and can be read all the same.
+    # Collects the faults of file names instead of refusing them.
     def __init__(self, path, split, tasks):
         self.faults = []
         super().__init__(path, split, tasks)

@@ -1,3 +1,1 @@
-"""Rooms that are made up on the fly."""
-
-from keras_atinet.data.rooms.rooms import Rooms
+"""Synthetic rooms: boxes are furnished into a room, seen by a camera, coloured and lit."""

@@ -1,10 +1,10 @@
-"""Furnished rooms, made up and drawn on the fly."""
+"""Synthetic rooms."""
 
 import zlib
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.rooms import layout, shading
 from keras_atinet.data.rooms.furniture import CLASSES, TEXTURES, Finish
 from keras_atinet.data.rooms.view import View
@@ -12,7 +12,7 @@ from keras_atinet.data.source import Source
 
 
 class Rooms(Source):
-    """Draws rooms with furniture: images with exact classes, depth and normals, no download.
+    """Synthetic rooms with furniture: images with exact classes, depth and normals, no download.
 
     The 13 classes are those of NYUv2, in the same order. Sample `index` of a split is always the
     same room; no two splits share one. Every pixel has every label. Pixel `(row, column)` looks
@@ -36,7 +36,7 @@ class Rooms(Source):
     ```
     """
 
-    tasks = {key: dict(facts) for key, facts in FACTS.items()}
+    tasks = {key: dict(facts) for key, facts in NYU13_TASKS.items()}
 
     def __init__(self, num_samples=256, image_size=(96, 128), split="train", seed=0):
         if num_samples < 1 or min(image_size) < 1:

@@ -1,12 +1,12 @@
-"""What sources of plain arrays have in common."""
+"""What all sources of plain arrays have in common."""
 
 import contextlib
 import functools
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS, NYU13_FACTS
-from keras_atinet.data.source import Source
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
+from keras_atinet.data.source import Source, chosen_tasks
 from keras_atinet.data.sources.cleaning import finite, float32, unit_vectors
 from keras_atinet.data.sources.normal_axes import as_matrix, matching_axes
 
@@ -16,8 +16,8 @@ _SAMPLES_FOR_AXES = 8
 class ArraySource(Source):
     """A source whose files hold the numbers of NYUv2 themselves, as multi-task papers share them.
 
-    Images are in [0, 1], classes are those 13 of NYUv2 with -1 = missing, depth is in metres with
-    0 = missing. To derive from it, define `__len__`, `_array(index, key)`, which returns the
+    Images are in [0, 1], classes are the 13 of NYUv2 with -1 = ignored, depth is in metres with
+    0 = ignored. To derive from it, define `__len__`, `_array(index, key)`, which returns the
     array as it is stored or None where there is none, and `_where(index, key)`, which names its
     place in errors.
 
@@ -26,17 +26,17 @@ class ArraySource(Source):
         tasks: sequence of task keys.
         available: sequence of the task keys that can be read.
         normal_axes: three of `"x"`, `"-x"`, `"y"`, `"-y"`, `"z"` and `"-z"`, the stored
-            component that each of x (right), y (down) and z (forward) is, or None to find out
-            from the depth.
+            component that each of x (right), y (down) and z (forward) is, or None to detect
+            it from the depth.
 
     Attributes:
-        normal_axes: tuple, as above; what has been found out where the argument was None.
+        normal_axes: tuple, as above; detected where the argument was None.
     """
 
     channels_first = False
 
     def __init__(self, split, tasks, available, normal_axes):
-        self.tasks = {key: dict(FACTS[key]) for key in chosen_tasks(tasks, available)}
+        self.tasks = {key: dict(NYU13_TASKS[key]) for key in chosen_tasks(tasks, available)}
         self.split = split
         if normal_axes is not None or "depth" not in available:
             self.normal_axes = ("x", "y", "z") if normal_axes is None else tuple(normal_axes)
@@ -105,7 +105,7 @@ class ArraySource(Source):
         return np.ascontiguousarray(vectors @ as_matrix(self.normal_axes).T) + np.float32(0)
 
     def _geometry(self, indices):
-        # Every second pixel of depth and normals, to find out about axes.
+        # Every second pixel of depth and normals, to detect axes.
         for index in indices:
             # A damaged sample is reported when it is asked for, not by its neighbours.
             with contextlib.suppress(ValueError):
@@ -117,18 +117,6 @@ class ArraySource(Source):
                     and depth.shape[:2] == normals.shape[:2]
                 ):
                     yield _depth(depth)[::2, ::2], unit_vectors(finite(normals))[::2, ::2]
-
-
-def chosen_tasks(tasks, available):
-    """Returns the keys of `tasks`, or all available ones if it is None."""
-    tasks = list(available) if tasks is None else list(tasks)
-    unknown = [key for key in tasks if key not in available]
-    if unknown:
-        raise FileNotFoundError(
-            "A task must be among those that the data have. "
-            f"Expected: some of {list(available)}. Received: {unknown[0]!r} in `tasks`."
-        )
-    return tasks
 
 
 def _image(array, where):
@@ -145,7 +133,7 @@ def _image(array, where):
 
 
 def _labels(array, where):
-    num_classes = NYU13_FACTS["num_classes"]
+    num_classes = NYU13_TASKS["segmentation"]["num_classes"]
     right = (array == np.rint(array)) & (array >= -1) & (array < num_classes)
     if not right.all():
         raise ValueError(

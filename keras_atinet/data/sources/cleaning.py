@@ -1,4 +1,4 @@
-"""Makes stored numbers fit for a sample."""
+"""Turns stored numbers into valid values of a sample."""
 
 import numpy as np
 

@@ -6,12 +6,12 @@ import pathlib
 
 from keras_atinet.data.kinds import CLASS_FACTS
 from keras_atinet.data.source import Source
-from keras_atinet.data.sources.folder_description import read_description
+from keras_atinet.data.sources.dataset_json import read_dataset_json
 from keras_atinet.data.sources.folder_facts import (
     STANDARD_TASKS,
+    checked_facts,
     guess_tasks,
     subfolders,
-    task_facts,
 )
 from keras_atinet.data.sources.picture_files import (
     read_depth,
@@ -35,15 +35,15 @@ class Folder(Source):
     """Reads a folder of aligned files: `{split}/image/NAME.jpg`, `{split}/depth/NAME.png`, ...
 
     A picture and its targets have the same name and size. A target may be absent for some
-    pictures. Class labels are PNG (255 = unknown), depth is 16-bit PNG in millimetres (0 =
-    unknown), normals are RGB pictures of `round((n + 1) * 127.5)`; all may be `.npy` arrays.
+    pictures. Class labels are PNG (255 = ignored), depth is 16-bit PNG in millimetres (0 =
+    ignored), normals are RGB pictures of `round((n + 1) * 127.5)`; all may be `.npy` arrays.
 
     An optional `dataset.json` in the folder has `tasks`: task key -> `kind` (as in `Source`; by
     default what the key begins with), `folder`, `num_classes`, `ignore_class`, `class_names`,
-    `class_colors`, `scale` (metres per unit), `missing`, `channels` (of a quantity). Without it
-    the folders are `segmentation` (or one that starts with `label`), `depth` and `normal`; the
-    number of classes is that in the folder's name (`label13`), or else one more than the largest
-    label found.
+    `class_colors`, `scale` (metres per unit), `missing` (the depth of ignored pixels), `channels`
+    (of a quantity). Without it the folders are `segmentation` (or one that starts with `label`),
+    `depth` and `normal`; the number of classes is that in the folder's name (`label13`), or else
+    one more than the largest label found.
 
     Args:
         path: str or path of the folder.
@@ -54,7 +54,7 @@ class Folder(Source):
 
     Raises:
         FileNotFoundError: if the folder, the split, its pictures or a task are not there.
-        ValueError: if a target has no picture, or a file is not what it should be.
+        ValueError: if a target has no picture, or a file is invalid.
         ImportError: when a picture is read and Pillow is not installed.
 
     Example:
@@ -77,10 +77,10 @@ class Folder(Source):
                 f"Received: '{self._root / 'image'}', which has none."
             )
         self._names = sorted(self._images)
-        self._description = read_description(self.path)
+        self._description = read_dataset_json(self.path)
         stated = self._description.get("tasks") or guess_tasks(self._root)
         keys = [key for key in STANDARD_TASKS if key in stated] if tasks is None else list(tasks)
-        self._facts = {key: task_facts(self.path, key, stated) for key in keys}
+        self._facts = {key: checked_facts(self.path, key, stated) for key in keys}
         self._targets = {key: self._target_files(key) for key in keys}
         for key, facts in self._facts.items():
             if facts["kind"] == "segmentation" and "num_classes" not in facts:
@@ -156,7 +156,7 @@ class Folder(Source):
         return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
 
     def _refuse(self, text):
-        # A place of its own: `keras-atinet data verify` goes on, to find all that is wrong.
+        # `keras-atinet data verify` overrides it, to find every fault.
         raise ValueError(text)
 
 

@@ -1,4 +1,4 @@
-"""What is known about the tasks of a folder: from `dataset.json`, or guessed from its names."""
+"""The facts of the tasks in a folder: stated in `dataset.json`, or guessed from names."""
 
 from keras_atinet.data.kinds import kind_of
 
@@ -29,7 +29,7 @@ def guess_tasks(root):
     return stated
 
 
-def task_facts(path, key, stated):
+def checked_facts(path, key, stated):
     """The facts of one task, checked, with its `kind` and its `folder`."""
     if key not in stated:
         raise FileNotFoundError(

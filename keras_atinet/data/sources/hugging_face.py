@@ -4,26 +4,26 @@ import functools
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
 
 
 class HuggingFace(ArraySource):
-    """Reads a data set of the Hugging Face hub, such as `tanganke/nyuv2`, by its name.
+    """Reads a dataset of the Hugging Face hub, such as `tanganke/nyuv2`, by its name.
 
     The `datasets` library downloads it once and then reads it from its cache, any sample at once.
     Columns are those of `Parquet`.
 
     Args:
-        name: str, the data set's id, or a local folder that `datasets.load_dataset` accepts.
+        name: str, the dataset's id, or a local folder that `datasets.load_dataset` accepts.
         split: `"train"` or `"val"`; `"test"` is another name for `"val"`.
         tasks: sequence of task keys to read, or None for all that have a column.
         normal_axes: as of `Parquet`.
 
     Raises:
         ImportError: if `datasets` is not installed.
-        FileNotFoundError: if the data cannot be had, or have no such task.
-        ValueError: when a sample is not what it should be.
+        FileNotFoundError: if the data cannot be loaded, or have no such task.
+        ValueError: when a sample is invalid.
 
     Example:
 
@@ -54,7 +54,7 @@ class HuggingFace(ArraySource):
             ) from error
         self._rows = stored.with_format("numpy")
         columns = stored.column_names
-        super().__init__(split, tasks, [key for key in FACTS if key in columns], normal_axes)
+        super().__init__(split, tasks, [key for key in NYU13_TASKS if key in columns], normal_axes)
 
     @functools.cached_property
     def image_size(self):

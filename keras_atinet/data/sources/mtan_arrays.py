@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
 
 _FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}
@@ -16,11 +16,11 @@ class MTANArrays(ArraySource):
     """Reads `{train,val}/{image,label,depth,normal}/N.npy`, N = 0, 1, ...
 
     These are the files of MTAN's NYUv2: image `(H, W, 3)` in [0, 1], label `(H, W)` with 13
-    classes and -1 = missing, depth `(H, W, 1)` or `(H, W)` in metres with 0 = missing, normal
-    `(H, W, 3)` with a zero vector = missing. Any kind of number will do.
+    classes and -1 = ignored, depth `(H, W, 1)` or `(H, W)` in metres with 0 = ignored, normal
+    `(H, W, 3)` with a zero vector = ignored. Any numeric dtype is accepted.
 
-    The axes of the normals are not stated in such files. They are found out from the depth of
-    eight samples, and kept where that does not tell; give `normal_axes` to say them.
+    The axes of the normals are not stated in such files. They are detected from the depth of
+    eight samples, and kept where that is inconclusive; `normal_axes` states them.
 
     Args:
         path: str or path of the folder with `train` and `val`.
@@ -31,7 +31,7 @@ class MTANArrays(ArraySource):
 
     Raises:
         FileNotFoundError: if the folder, the split, its images or a task are not there.
-        ValueError: if a target has no image, or when a file is not what it should be.
+        ValueError: if a target has no image, or when a file is invalid.
 
     Example:
 
@@ -52,7 +52,7 @@ class MTANArrays(ArraySource):
                 "A split needs arrays 0.npy, 1.npy, ... in its folder `image`. "
                 f"Received: '{self._root / 'image'}', which has none."
             )
-        super().__init__(split, tasks, [key for key in FACTS if files[key]], normal_axes)
+        super().__init__(split, tasks, [key for key in NYU13_TASKS if files[key]], normal_axes)
         self._numbers = sorted(files["image"])
         self._files = files
         for key in self.tasks:

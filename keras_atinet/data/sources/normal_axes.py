@@ -1,4 +1,4 @@
-"""Finds out in which axes normals are stored, by comparing them with depth."""
+"""Detects the axes in which normals are stored, by comparing them with depth."""
 
 import itertools
 
@@ -12,7 +12,7 @@ _LEAST_MARGIN = 0.05  # before the second best
 
 
 def matching_axes(pairs):
-    """Returns the axes in which stored normals agree with depth.
+    """The axes in which stored normals agree with depth.
 
     For each of the 48 signed permutations `P` the mean of `n . (P m)` over all pixels, with `m`
     the stored normal and `n` that computed from depth, says how well it fits. The best one is
@@ -48,7 +48,7 @@ def matching_axes(pairs):
 
 
 def as_matrix(axes):
-    """Returns the `(3, 3)` float32 matrix that turns stored vectors into those of the package.
+    """The `(3, 3)` float32 matrix that turns stored vectors into those of the package.
 
     Args:
         axes: three of `"x"`, `"-x"`, `"y"`, `"-y"`, `"z"` and `"-z"`, each letter once.

@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from keras_atinet.data.nyuv2.classes import FACTS
+from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
 
 _CACHED_GROUPS = 2
@@ -20,11 +20,11 @@ _PART = re.compile(r"-\d{5}-of-(\d{5})\b")
 class Parquet(ArraySource):
     """Reads parquet files with columns `image`, `segmentation`, `depth` and `normal`.
 
-    These are the files of the data set `tanganke/nyuv2`, named `train-00000-of-00008-*.parquet`,
+    These are the files of the dataset `tanganke/nyuv2`, named `train-00000-of-00008-*.parquet`,
     in the folder or its subfolder `data`: image `(3, H, W)` in [0, 1], segmentation `(H, W)`
-    with 13 classes and -1 = missing, depth `(1, H, W)` in metres with 0 = missing, normal
+    with 13 classes and -1 = ignored, depth `(1, H, W)` in metres with 0 = ignored, normal
     `(3, H, W)`; nested lists, or the tensors of the `datasets` library. A null is an absent
-    target. The axes of the normals are found out as in `MTANArrays`.
+    target. The axes of the normals are detected as in `MTANArrays`.
 
     A file can be read in row groups only, usually of 100 samples or more, of which the last two
     are kept in memory. So read it in order, or once into another form: `keras-atinet data
@@ -40,7 +40,7 @@ class Parquet(ArraySource):
     Raises:
         ImportError: if pyarrow is not installed.
         FileNotFoundError: if the folder, the split, one of its files or a task is not there.
-        ValueError: if a file is no parquet file, or a sample is not what it should be.
+        ValueError: if a file is no parquet file, or a sample is invalid.
 
     Example:
 
@@ -69,8 +69,8 @@ class Parquet(ArraySource):
                     "The files need a column `image`, and others for the targets. "
                     f"Received: '{file}' with {columns}."
                 )
-        super().__init__(split, tasks, [key for key in FACTS if key in columns], normal_axes)
-        self._columns = [key for key in ("image", *FACTS) if key in columns]
+        super().__init__(split, tasks, [key for key in NYU13_TASKS if key in columns], normal_axes)
+        self._columns = [key for key in ("image", *NYU13_TASKS) if key in columns]
         self._forget()
 
     @functools.cached_property

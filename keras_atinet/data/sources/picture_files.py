@@ -1,11 +1,11 @@
-"""Reads one file into the array of a sample."""
+"""Readers of one file, an array of a sample."""
 
 import numpy as np
 
 from keras_atinet.data.sources.cleaning import finite, float32, unit_vectors
 from keras_atinet.data.sources.pillow import pillow
 
-VOID = -1
+IGNORED = -1
 
 
 def read_image(path):
@@ -44,15 +44,15 @@ def read_labels(path, facts):
         raise _unexpected(path, "integer class indices", labels)
     ignore_class = facts.get("ignore_class", 255)
     num_classes = facts.get("num_classes", np.inf)
-    void = (labels == ignore_class) | (labels == VOID)
-    wrong = labels[((labels < 0) | (labels >= num_classes)) & ~void]
+    ignored = (labels == ignore_class) | (labels == IGNORED)
+    wrong = labels[((labels < 0) | (labels >= num_classes)) & ~ignored]
     if wrong.size:
         raise ValueError(
             f"Classes must be in [0, {num_classes}) or the ignored class {ignore_class}. "
             f"Received: class {wrong[0]} in '{path}', num_classes={num_classes}. "
             "State the right `num_classes` and `ignore_class` in dataset.json."
         )
-    return np.where(void, np.int32(VOID), labels.astype(np.int32))
+    return np.where(ignored, np.int32(IGNORED), labels.astype(np.int32))
 
 
 def read_depth(path, facts):
@@ -62,10 +62,10 @@ def read_depth(path, facts):
         path: `pathlib.Path` of a PNG with one channel, or of a `.npy` file. Float arrays are in
             metres already.
         facts: dict with optionally `scale`, metres per unit of an integer file (default 0.001 for
-            16 bits and more), and `missing`, the value that means unknown.
+            16 bits and more), and `missing`, the value of ignored pixels.
 
     Returns:
-        `(H, W, 1)` float32 metres; what is unknown, not finite or not positive becomes 0.
+        `(H, W, 1)` float32 metres; ignored, not finite or not positive values become 0.
 
     Raises:
         ValueError: if the file is damaged, or has 8 bits and no stated scale.
@@ -88,7 +88,7 @@ def read_normals(path, facts):
     Args:
         path: `pathlib.Path` of an RGB picture with `round((n + 1) * 127.5)`, or of a float `.npy`
             file with the vectors themselves.
-        facts: dict; of no influence.
+        facts: dict, not used.
 
     Returns:
         `(H, W, 3)` float32 unit vectors; those shorter than 0.5 or not finite become zero.

@@ -1,25 +1,26 @@
-"""Samples from data that tensorflow-datasets has prepared."""
+"""Datasets that tensorflow-datasets has prepared."""
 
 import functools
 
-from keras_atinet.data.source import Source
-from keras_atinet.data.sources.array_source import chosen_tasks
-from keras_atinet.data.sources.tfds_encoding import decode, read_picture
+from keras_atinet.data.nyuv2.tfds_encoding import decode, read_picture
+from keras_atinet.data.source import Source, chosen_tasks
 
 
 class TFDS(Source):
-    """Reads `nyuv2_multi_task` as tensorflow-datasets has prepared it, any sample at once.
+    """Reads `nyuv2_multi_task` as tensorflow-datasets has prepared it, with random access.
 
     Random access needs the file format `array_record`, so prepare the data by
 
     ```python
+    import keras_atinet.data.nyuv2.tfds_builder  # registers nyuv2_multi_task
+
     builder = tfds.builder("nyuv2_multi_task/folder", file_format="array_record")
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(manual_dir="nyuv2")
     )
     ```
 
-    TensorFlow itself is not used. On other systems than Linux, tensorflow-datasets does not bring
+    TensorFlow itself is not used. Except on Linux, tensorflow-datasets does not install
     the package `array_record` that the format needs.
 
     Args:
@@ -86,6 +87,8 @@ def _opened(name, split, data_dir):
     # The examples, not decoded, and the facts of the tasks.
     try:
         import tensorflow_datasets as tfds
+
+        import keras_atinet.data.nyuv2.tfds_builder  # noqa: F401, registers itself
     except ImportError as error:
         raise ImportError(
             "Reading these data needs tensorflow-datasets. "
@@ -99,6 +102,7 @@ def _opened(name, split, data_dir):
     except (AssertionError, NotImplementedError, ValueError) as error:
         raise FileNotFoundError(
             f"There are no data for random access. Received: name={name!r}, split={split!r}, "
-            f"data_dir={data_dir!r} ({error}). Prepare them by `tfds.builder("
-            f"{name!r}, file_format='array_record').download_and_prepare(...)`."
+            f"data_dir={data_dir!r} ({error}). "
+            "Prepare them, after `import keras_atinet.data.nyuv2.tfds_builder`, by "
+            f"`tfds.builder({name!r}, file_format='array_record').download_and_prepare(...)`."
         ) from error

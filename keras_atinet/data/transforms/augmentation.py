@@ -4,8 +4,8 @@ import functools
 import inspect
 
 from keras_atinet.data.transforms.color import adjust_color
+from keras_atinet.data.transforms.mirror import mirror
 from keras_atinet.data.transforms.scale_crop import scale_crop
-from keras_atinet.data.transforms.transforms import mirror
 
 
 def random_mirror(sample, rng, tasks=None):

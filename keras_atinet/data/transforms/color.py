@@ -1,4 +1,4 @@
-"""Colours of the image of a sample."""
+"""Changes the colours of the image of a sample."""
 
 import numpy as np
 

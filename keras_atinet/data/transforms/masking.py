@@ -1,4 +1,4 @@
-"""Makes parts of a target missing."""
+"""Sets parts of a target to be ignored."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from keras_atinet.data.transforms.namespace import namespace
 
 
 def mask_labels(sample, keep, key="segmentation"):
-    """Makes every label that is not in a list void, -1.
+    """Ignores every label that is not in a list: it becomes -1.
 
     Args:
         sample: dict of arrays or of tensors.
@@ -25,7 +25,7 @@ def mask_labels(sample, keep, key="segmentation"):
 
 
 def mask_depth(sample, near=0.0, far=np.inf, key="depth"):
-    """Makes depth outside `[near, far]` missing, 0: what a sensor cannot know.
+    """Ignores depth outside `[near, far]`, the range of a sensor: it becomes 0.
 
     Args:
         sample: dict of arrays or of tensors.

@@ -7,7 +7,7 @@ import numpy as np
 _LEAST_SHARE = 0.2  # of a window's pixels must be known
 _LEAST_SPREAD = 0.05  # of the determinant of a full window's covariance
 _FLOOR = 1e-13  # squared misfit of an exact plane, relative to its inverse depth
-_SHIFTS = (-1, -0.5, 0, 0.5, 1)  # of the windows that may tell a pixel's plane, in radii
+_SHIFTS = (-1, -0.5, 0, 0.5, 1)  # of the windows whose planes a pixel averages, in radii
 
 
 def normals_from_depth(depth, intrinsics, radius=5, tolerance=0.05):
@@ -16,7 +16,7 @@ def normals_from_depth(depth, intrinsics, radius=5, tolerance=0.05):
     A plane `n . X = d` seen by a pinhole camera is affine in inverse depth:
     `1 / Z = (n / d) . (x, y, 1)` with `x = (column - cx) / fx`, `y = (row - cy) / fy`. It is
     fitted by least squares in each square window. A pixel averages the fits of the 25 windows
-    around it that contain it, weighed by `1 / (noise + misfit)`: the mean square misfit in the
+    around it that contain it, weighted by `1 / (noise + misfit)`: the mean square misfit in the
     window plus the square misfit at the pixel, and its median over the picture. So windows across
     an edge do not count where others lie on one side of it. Pixels that no fit explains are left
     out, and all is fitted again.
@@ -26,15 +26,15 @@ def normals_from_depth(depth, intrinsics, radius=5, tolerance=0.05):
 
     Args:
         depth: `(H, W)` or `(H, W, 1)` array in metres along the optical axis; 0, negative or not
-            finite = missing.
+            finite = ignored.
         intrinsics: `(fx, fy, cx, cy)` in pixels, with pixel centres at integers.
         radius: int, half the side of a window in pixels.
-        tolerance: float, the misfit relative to the inverse depth above which a fit tells
-            nothing.
+        tolerance: float, the misfit relative to the inverse depth above which a fit is
+            discarded.
 
     Returns:
         `(H, W, 3)` float32 unit vectors towards the camera, x right, y down, z forward: a wall
-        facing the camera is (0, 0, -1). Zero where depth is missing, or where no window has
+        facing the camera is (0, 0, -1). Zero where depth is ignored, or where no window has
         enough known pixels and a small misfit, as on objects thinner than a window.
 
     Raises:
@@ -74,7 +74,7 @@ def _normals(columns, rows, value, intrinsics):
 
 
 def _planes(inverse, used, radius, tolerance):
-    # Fitted to the pixels in use, and told for all that they explain.
+    # Fitted to the pixels in use, evaluated at all pixels that the fits explain.
     fits, misfit = _fits(inverse * used, used, radius, tolerance)
     return _averaged(inverse, fits, misfit, radius, tolerance)
 

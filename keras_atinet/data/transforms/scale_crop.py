@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_atinet.data.kinds import kind_of
+from keras_atinet.data.kinds import array_kind
 from keras_atinet.data.transforms.namespace import namespace, per_channel
 
 
@@ -46,12 +46,12 @@ def scale_crop(sample, scale, position=(0.5, 0.5), tasks=None):
             (np.arange(size) + 0.5 + where * size * (scale - 1)) / scale - 0.5
             for size, where in zip(value.shape[:2], position, strict=True)
         ]
-        if key == "image":
+        kind = array_kind(key, tasks)
+        if kind == "image":
             result[key] = _interpolated(value, *centers)
             continue
         rows, columns = (np.rint(center).astype(np.int32) for center in centers)
         taken = _taken(_taken(value, rows, 0), columns, 1)
-        kind = kind_of(key, (tasks or {}).get(key))
         result[key] = _SCALERS[kind](taken, scale) if kind in _SCALERS else taken
     return result
 

@@ -8,7 +8,8 @@ import pytest
 
 from keras_atinet.data import Batches, Rooms, Source, pipeline, random_mirror
 from keras_atinet.data.batching import sampler
-from keras_atinet.data.transforms.transforms import mirror, resize
+from keras_atinet.data.transforms.mirror import mirror
+from keras_atinet.data.transforms.resize import resize
 from keras_atinet.tasks import SemanticSegmentation
 
 try:

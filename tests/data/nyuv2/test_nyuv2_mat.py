@@ -7,21 +7,25 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import Folder, NYUv2Mat, normals_from_depth, resize
-from keras_atinet.data.nyuv2.classes import NYU13_FACTS
+from keras_atinet.data.nyuv2.classes import class_table, nyuv2_tasks
+from keras_atinet.data.nyuv2.splits import published_split
 
 h5py = pytest.importorskip("h5py")
 io = pytest.importorskip("scipy.io")
+pytestmark = pytest.mark.backend_free
 SHARED = pathlib.Path(__file__).parents[3].parent / "shared"
 ROWS, COLUMNS = slice(47, 467), slice(41, 601)
-NAMES = {40: [f"class {number}" for number in range(1, 41)], 13: list(NYU13_FACTS["class_names"])}
-TO_40 = np.random.default_rng(40).permutation(np.arange(1, 895) % 40 + 1).astype("uint8")
-TO_13 = np.random.default_rng(13).permutation(np.arange(40) % 13 + 1).astype("uint8")
+needs_meta = pytest.mark.skipif(
+    not (SHARED / "nyuv2_mat").is_dir(), reason=f"NYUv2's small files are not at {SHARED}"
+)
 
 
-def cells(names):
-    array = np.empty((1, len(names)), object)
-    array[0, :] = names
-    return array
+def read_meta(name):
+    """A variable of NYUv2's small files, as SciPy reads it."""
+    files = {"classMapping13": "class13Mapping", "mapClass": "classMapping40"}
+    files["className"] = files["mapClass"]
+    path = SHARED / "nyuv2_mat" / f"{files.get(name, 'splits')}.mat"
+    return io.loadmat(path, simplify_cells=True)[name]
 
 
 def make_fields(num_samples=3):
@@ -48,20 +52,16 @@ def write(folder, fields, name="nyu_depth_v2_labeled.mat"):
             file.create_dataset(key, data=value, chunks=chunks, compression="gzip")
 
 
-def write_meta(folder, train=(3, 1), test=(2,)):
+def write_splits(folder, train=(3, 1), test=(2,)):
     splits = {"trainNdxs": np.array([train], "uint16").T, "testNdxs": np.array([test], "uint16").T}
     io.savemat(folder / "splits.mat", splits)
-    classes = {"mapClass": TO_40[None], "className": cells(NAMES[40])}
-    io.savemat(folder / "classMapping40.mat", classes)
-    classes = {"labels13": TO_13[None], "classNames": cells(NAMES[13])}
-    io.savemat(folder / "class13Mapping.mat", {"classMapping13": classes})
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nyu")
     write(folder, make_fields())
-    write_meta(folder)
+    write_splits(folder)
     return folder
 
 
@@ -72,28 +72,51 @@ def root(original, tmp_path):
     return tmp_path
 
 
+@needs_meta
+def test_the_facts_of_the_labelled_set():
+    for split, name in (("train", "trainNdxs"), ("test", "testNdxs")):
+        np.testing.assert_array_equal(published_split(split), read_meta(name).astype(int) - 1)
+    to_40 = read_meta("mapClass").astype(int)
+    to_13 = read_meta("classMapping13")["labels13"].astype(int)
+    np.testing.assert_array_equal(class_table(40), [-1, *(to_40 - 1)])
+    np.testing.assert_array_equal(class_table(13), [-1, *(to_13[to_40 - 1] - 1)])
+    names = {40: read_meta("className"), 13: read_meta("classMapping13")["classNames"]}
+    for num_classes, expected in names.items():
+        facts = nyuv2_tasks(num_classes)["segmentation"]
+        assert facts["num_classes"] == num_classes and facts["class_names"] == list(expected)
+
+
 @pytest.mark.parametrize("num_classes", [13, 40])
 def test_the_file_becomes_samples(original, num_classes):
     fields = make_fields()
     source = NYUv2Mat(original, num_classes=num_classes, image_size=None)
     assert len(source) == 2 and source.split == "train" and source.image_size == (420, 560)
-    assert list(source.tasks) == ["segmentation", "depth", "normal"]
-    facts = source.tasks["segmentation"]
-    assert facts["num_classes"] == num_classes and facts["class_names"] == NAMES[num_classes]
-    assert source.tasks["depth"] == {"kind": "depth"}
-    if num_classes == 13:
-        assert facts == NYU13_FACTS
+    assert source.tasks == nyuv2_tasks(num_classes)
     sample = source[0]  # the third of the file
     images = fields["images"][2].transpose(2, 1, 0)[ROWS, COLUMNS]
     np.testing.assert_allclose(sample["image"], images / 255, atol=1e-6)
-    labels = fields["labels"][2].T[ROWS, COLUMNS].astype(int)
-    classes = TO_40[labels - 1] if num_classes == 40 else TO_13[TO_40[labels - 1] - 1]
-    np.testing.assert_array_equal(sample["segmentation"], np.where(labels > 0, classes - 1.0, -1))
+    labels = fields["labels"][2].T[ROWS, COLUMNS]
+    np.testing.assert_array_equal(sample["segmentation"], class_table(num_classes)[labels])
     depth = fields["rawDepths"][2].T[ROWS, COLUMNS]
     np.testing.assert_array_equal(sample["depth"][..., 0], depth)
     assert not sample["normal"][depth == 0].any()
     dtypes = {key: value.dtype.name for key, value in sample.items()}
     assert dtypes.pop("segmentation") == "int32" and set(dtypes.values()) == {"float32"}
+
+
+def test_all_1449_samples_need_no_other_file(tmp_path):
+    shapes = {"images": (3, 640, 480), "labels": (640, 480), "rawDepths": (640, 480)}
+    path = tmp_path / "nyu_depth_v2_labeled.mat"
+    with h5py.File(path, "w") as file:
+        for name, shape in shapes.items():
+            file.create_dataset(name, (1449, *shape), "uint8", chunks=(1, *shape))  # not filled
+    train, test = (NYUv2Mat(path, split, tasks=["segmentation"]) for split in ("train", "test"))
+    assert (len(train), len(test)) == (795, 654)
+    assert (train.where(0), test.where(-1)) == (f"sample 3 in '{path}'", f"sample 1449 in '{path}'")
+    assert not train[0]["image"].any() and (test[-1]["segmentation"] == -1).all()
+    write_splits(tmp_path, train=(7,))
+    assert len(NYUv2Mat(path)) == 795
+    assert len(NYUv2Mat(path, splits=tmp_path / "splits.mat")) == 1
 
 
 def test_filled_depth_has_no_holes(original):
@@ -150,14 +173,13 @@ def test_threads_and_copies_read_the_same(original):
 
 def test_missing_files_are_named(root, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (root / "class13Mapping.mat").unlink()
-    assert len(NYUv2Mat(root, num_classes=40)) == 2
-    with pytest.raises(FileNotFoundError, match=r"class13Mapping\.mat"):
-        NYUv2Mat(root)
     (root / "splits.mat").rename(elsewhere / "mine.mat")
-    with pytest.raises(FileNotFoundError, match=r"splits\.mat"):
+    with pytest.raises(FileNotFoundError, match=r"those of 3 need .*splits\.mat.*`splits`"):
         NYUv2Mat(root)
-    assert len(NYUv2Mat(root, num_classes=40, splits=elsewhere / "mine.mat")) == 2
+    assert len(NYUv2Mat(root, splits=elsewhere / "mine.mat")) == 2
+    (elsewhere / "mine.mat").unlink()
+    with pytest.raises(FileNotFoundError, match=r"mine\.mat"):
+        NYUv2Mat(root, splits=elsewhere / "mine.mat")
     with pytest.raises(FileNotFoundError, match=r"`path`.*elsewhere.*with \[\]"):
         NYUv2Mat(elsewhere)
 
@@ -176,16 +198,19 @@ def test_wrong_arguments_are_named(original, arguments, message):
 
 
 def test_wrong_files_are_named(root):
-    write_meta(root, train=(1, 7))
+    write_splits(root, train=(1, 7))
     with pytest.raises(ValueError, match=r"between 1 and 3\. Received: 7 in .*splits\.mat"):
         NYUv2Mat(root)
-    (root / "splits.mat").write_bytes(b"MATLAB")
-    with pytest.raises(ValueError, match=r"`trainNdxs`.*splits\.mat"):
-        NYUv2Mat(root)
-    write_meta(root)
-    io.savemat(root / "classMapping40.mat", {"mapClass": TO_40[None], "className": cells(["a"])})
-    with pytest.raises(ValueError, match=r"1 to 40.*classMapping40\.mat"):
-        NYUv2Mat(root, num_classes=40)
+    good = (root / "splits.mat").read_bytes()
+    for damaged in (b"", b"MATLAB", good[:150], b"\x89PNG" * 50):
+        (root / "splits.mat").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"`trainNdxs`.*splits\.mat"):
+            NYUv2Mat(root)
+    io.savemat(root / "splits.mat", {"trainNdxs": "three"})
+    for split, message in (("train", "values of <U"), ("test", "KeyError: 'testNdxs'")):
+        with pytest.raises(ValueError, match=message):
+            NYUv2Mat(root, split)
+    write_splits(root)
     fields = make_fields()
     del fields["rawDepths"]
     write(root, fields)
@@ -198,7 +223,7 @@ def test_wrong_files_are_named(root):
 
 
 def test_damaged_samples_are_named(root):
-    write_meta(root)
+    write_splits(root)
     fields = make_fields()
     fields["labels"][0, 300, 200] = 895
     write(root, fields)
@@ -215,8 +240,9 @@ def test_damaged_samples_are_named(root):
         source[1]
 
 
-def test_h5py_is_asked_for_kindly(original, monkeypatch):
-    monkeypatch.setitem(sys.modules, "h5py", None)
+@pytest.mark.parametrize("package", ["h5py", "scipy"])
+def test_packages_are_asked_for_kindly(original, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"keras-atinet\[data\]"):
         NYUv2Mat(original)
 

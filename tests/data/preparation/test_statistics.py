@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
 from keras_atinet.data.preparation.statistics import Statistics
 
+pytestmark = pytest.mark.backend_free
 SIZE = (4, 6)
 TASKS = {
     "segmentation": {"num_classes": 4, "class_names": ["sky", "road", "car", "tree"]},

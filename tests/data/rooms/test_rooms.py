@@ -6,6 +6,8 @@ import pytest
 from keras_atinet.data import Rooms
 from keras_atinet.data.rooms.layout import furnish, place_camera
 
+pytestmark = pytest.mark.backend_free
+
 
 def unproject(rooms, depth):
     height, width = rooms.image_size

@@ -9,6 +9,7 @@ import pytest
 from keras_atinet.data import Folder
 
 Image = pytest.importorskip("PIL.Image")
+pytestmark = pytest.mark.backend_free
 NYU = pathlib.Path(__file__).parents[3].parent / "shared" / "nyuv2"
 SIZE = (6, 8)
 LABELS = np.arange(48, dtype="uint8").reshape(SIZE) % 4

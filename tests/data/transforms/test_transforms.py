@@ -3,6 +3,8 @@ import pytest
 
 from keras_atinet.data import fill_missing, mirror, resize
 
+pytestmark = pytest.mark.backend_free
+
 
 def make_sample(height=12, width=16, seed=0):
     rng = np.random.default_rng(seed)

@@ -1,19 +1,15 @@
-"""The fast form of data: arrays in files that are mapped into memory."""
+"""Reads the prepared format."""
 
 import functools
-import json
 import pathlib
 
 import numpy as np
 
-from keras_atinet.data.kinds import described, kind_of, missing_value
+from keras_atinet.data.kinds import described
+from keras_atinet.data.preparation.description import PRESENT, array_form, read_description
+from keras_atinet.data.preparation.packing import unpack
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.source import Source
-from keras_atinet.data.sources.packing import packed_dtype, unpack
-
-FORMAT = 1
-DESCRIPTION = "prepared.json"
-PRESENT = "present"
 
 
 class Prepared(Source):
@@ -67,7 +63,7 @@ class Prepared(Source):
         present = dict(zip(self._stored, self._arrays[PRESENT][index], strict=True))
         for key, facts in self.tasks.items():
             if present[key]:
-                sample[key] = unpack(self._arrays[key][index], kind_of(key, facts))
+                sample[key] = unpack(self._arrays[key][index], facts["kind"])
         for key, problem in problems(sample, self.tasks).items():
             raise ValueError(
                 f"Sample {index} is damaged. {problem} Received: '{self._file(key)}'. "
@@ -109,53 +105,3 @@ class Prepared(Source):
                 "Remove the folder and prepare it again."
             )
         return np.asarray(array)
-
-
-def array_form(name, description):
-    """Shape and dtype of one of the arrays of a split.
-
-    Args:
-        name: `"image"`, a task key, or `"present"`.
-        description: dict, the content of `prepared.json`.
-    """
-    samples, tasks = description["samples"], description["tasks"]
-    if name == PRESENT:
-        return (samples, len(tasks)), np.dtype(bool)
-    if name == "image":
-        return (samples, *description["image_size"], 3), packed_dtype("image")
-    kind, pixel = kind_of(name, tasks[name]), missing_value(name, tasks[name])
-    return (samples, *description["image_size"], *pixel.shape), packed_dtype(kind, tasks[name])
-
-
-def prepared_splits(path):
-    """Names of the splits in a folder that are completely prepared; none for any other folder."""
-    files = pathlib.Path(path).glob(f"*/{DESCRIPTION}")
-    # A split that is not complete ends with ".part".
-    return sorted(file.parent.name for file in files if not file.parent.suffix)
-
-
-def read_description(root):
-    """What `prepared.json` says of a split.
-
-    Raises:
-        FileNotFoundError: if the folder of the split is not there.
-        ValueError: if the file is damaged, of another version, or the split unfinished.
-    """
-    file = root / DESCRIPTION
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"There is no such prepared split. Expected: one of {prepared_splits(root.parent)} in "
-            f"'{root.parent}'. Received: split={root.name!r}."
-        )
-    try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-        if description["format"] != FORMAT or description["written"] != description["samples"]:
-            raise ValueError(f"format {FORMAT} and all samples written are expected")
-        for key in ("image", *described(description["tasks"])):
-            array_form(key, description)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"The description of a prepared split is damaged or of another version. "
-            f"Received: '{file}' ({type(error).__name__}: {error}). Prepare the data again."
-        ) from error
-    return description

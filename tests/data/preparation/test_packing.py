@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from keras_atinet.data.sources.packing import pack, packed_dtype, unpack
+from keras_atinet.data.preparation.packing import pack, packed_dtype, unpack
+
+pytestmark = pytest.mark.backend_free
 
 
 @pytest.mark.parametrize(("kind", "steps", "low"), [("image", 255, 0.0), ("normal", 32767, -1.0)])

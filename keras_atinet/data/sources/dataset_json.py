@@ -3,7 +3,7 @@
 import json
 
 
-def read_description(path):
+def read_dataset_json(path):
     """What `dataset.json` in a folder says.
 
     Args:

@@ -6,6 +6,7 @@ import pytest
 from keras_atinet.data import Rooms, mirror
 from keras_atinet.data.transforms.normals_from_depth import normals_from_depth
 
+pytestmark = pytest.mark.backend_free
 SIZE = (60, 80)
 INTRINSICS = (70.0, 72.0, 38.2, 31.7)
 

@@ -1,4 +1,4 @@
-"""Arrays of a sample in few bytes."""
+"""Packs arrays of a sample into fewer bytes."""
 
 import numpy as np
 
@@ -23,9 +23,9 @@ def packed_dtype(kind, facts=None):
 
 
 def pack(value, kind, dtype):
-    """`round(steps * value)`: 255 steps for images, 32767 for normals; all else stays as it is.
+    """`round(steps * value)`: 255 steps for images, 32767 for normals; all else is only cast.
 
-    What is a little out of range is clipped: nothing wraps around.
+    Values slightly out of range are clipped, so that nothing wraps around.
 
     Args:
         value: NumPy array of a sample.

@@ -6,6 +6,7 @@ import pytest
 from keras_atinet.data import Rooms
 from keras_atinet.data.preparation.problems import problems
 
+pytestmark = pytest.mark.backend_free
 TASKS = {
     "segmentation": {"num_classes": 13},
     "depth": {},

@@ -1,68 +1,19 @@
-"""Pure functions on a sample: a dict of arrays goes in, a new dict comes out.
-
-How a target is treated follows from its kind, which the facts of its source state in `tasks`.
-"""
+"""Resizes a sample."""
 
 import functools
 
 import numpy as np
 
-from keras_atinet.data.kinds import kind_of, missing_value
-from keras_atinet.data.transforms.namespace import namespace, per_channel
-
-
-def fill_missing(sample, tasks):
-    """Gives absent tasks a target in which every pixel is missing.
-
-    Args:
-        sample: dict of arrays.
-        tasks: dict, task key -> facts, as in `Source.tasks`.
-
-    Returns:
-        dict with `image` and exactly the given tasks.
-
-    Example:
-
-    >>> sample = {"image": np.zeros((4, 6, 3), "float32")}
-    >>> fill_missing(sample, {"depth": {}})["depth"].shape
-    (4, 6, 1)
-    """
-    filled = {"image": sample["image"]}
-    for task, facts in tasks.items():
-        filled[task] = sample.get(task)
-        if filled[task] is None:
-            value = missing_value(task, facts)
-            filled[task] = np.full(sample["image"].shape[:2] + value.shape, value, value.dtype)
-    return filled
-
-
-def mirror(sample, tasks=None):
-    """Mirrors a sample left to right; normals change the sign of their x.
-
-    Args:
-        sample: dict of arrays or of tensors.
-        tasks: optional dict, task key -> facts, as in `Source.tasks`. A task that it does not
-            have is of the kind that its key begins with.
-
-    Returns:
-        dict of arrays; NumPy arrays are views where they can be.
-    """
-    flipped = {}
-    for key, value in sample.items():
-        flipped[key] = namespace(value).flip(value, 1)
-        if _kind(key, tasks) == "normal":
-            sign = per_channel([-1, 1, 1], value.shape[1])
-            flipped[key] = namespace(value).multiply(flipped[key], sign)
-    return flipped
+from keras_atinet.data.kinds import array_kind
 
 
 def resize(sample, image_size, tasks=None):
     """Resizes every array of a sample.
 
     Images are resampled with an antialiased triangle filter. Labels and depth take the nearest
-    pixel, so that no value is made up at an edge; depth stays as it is, because a resized picture
-    shows the same scene from the same place. Normals are the filtered mean of the known normals,
-    renormalised; a pixel is missing where most of its support is.
+    pixel, so that edges get no value in between; depth is not scaled, because a resized image shows
+    the same scene from the same place. Normals are the filtered mean of the known normals,
+    renormalised; a pixel is ignored where most of its support is.
 
     Args:
         sample: dict of arrays.
@@ -74,7 +25,7 @@ def resize(sample, image_size, tasks=None):
     """
     size = tuple(image_size)
     return {
-        key: value if value.shape[:2] == size else _RESAMPLERS[_kind(key, tasks)](value, size)
+        key: value if value.shape[:2] == size else _RESAMPLERS[array_kind(key, tasks)](value, size)
         for key, value in sample.items()
     }
 
@@ -114,8 +65,8 @@ def _resized_image(value, size):
 def _resized_vectors(value, size):
     known = np.linalg.norm(value, axis=-1, keepdims=True) > 0.5
     # The last channel counts the known ones.
-    weighed = np.concatenate([np.where(known, value, 0), known], axis=-1, dtype=np.float32)
-    filtered = _filtered(weighed, size)
+    weighted = np.concatenate([np.where(known, value, 0), known], axis=-1, dtype=np.float32)
+    filtered = _filtered(weighted, size)
     mean, support = filtered[..., :3], filtered[..., 3:]
     length = np.linalg.norm(mean, axis=-1, keepdims=True)
     valid = (support >= 0.5) & (length > 1e-3)
@@ -129,7 +80,3 @@ _RESAMPLERS = {
     "quantity": _nearest,
     "normal": _resized_vectors,
 }
-
-
-def _kind(key, tasks):
-    return "image" if key == "image" else kind_of(key, (tasks or {}).get(key))

@@ -1,0 +1,62 @@
+"""The file `prepared.json`, which describes a split in the prepared format."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from keras_atinet.data.kinds import array_kind, described, missing_value
+from keras_atinet.data.preparation.packing import packed_dtype
+
+FORMAT = 1
+DESCRIPTION = "prepared.json"
+PRESENT = "present"
+
+
+def array_form(name, description):
+    """Shape and dtype of one of the arrays of a split.
+
+    Args:
+        name: `"image"`, a task key, or `"present"`.
+        description: dict, the content of `prepared.json`.
+    """
+    samples, tasks = description["samples"], description["tasks"]
+    if name == PRESENT:
+        return (samples, len(tasks)), np.dtype(bool)
+    channels = (3,) if name == "image" else missing_value(name, tasks[name]).shape
+    dtype = packed_dtype(array_kind(name, tasks), tasks.get(name))
+    return (samples, *description["image_size"], *channels), dtype
+
+
+def prepared_splits(path):
+    """Names of the splits in a folder that are completely prepared; none for any other folder."""
+    files = pathlib.Path(path).glob(f"*/{DESCRIPTION}")
+    # A split that is not complete ends with ".part".
+    return sorted(file.parent.name for file in files if not file.parent.suffix)
+
+
+def read_description(root):
+    """What `prepared.json` says of a split.
+
+    Raises:
+        FileNotFoundError: if the folder of the split is not there.
+        ValueError: if the file is damaged, of another version, or the split unfinished.
+    """
+    file = root / DESCRIPTION
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"There is no such prepared split. Expected: one of {prepared_splits(root.parent)} in "
+            f"'{root.parent}'. Received: split={root.name!r}."
+        )
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+        if description["format"] != FORMAT or description["written"] != description["samples"]:
+            raise ValueError(f"format {FORMAT} and all samples written are expected")
+        for key in ("image", *described(description["tasks"])):
+            array_form(key, description)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"The description of a prepared split is damaged or of another version. "
+            f"Received: '{file}' ({type(error).__name__}: {error}). Prepare the data again."
+        ) from error
+    return description
