@@ -6,6 +6,7 @@ import pytest
 
 import keras_atinet
 
+one_backend = pytest.mark.one_backend
 FILTERS = (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
 NETWORKS = {
@@ -77,7 +78,13 @@ def assert_equal(outputs, expected, bound=1e-5):
         assert np.abs(output - expected[name]).mean() < bound, name
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("atinet_ramp", "single") else pytest.param(name, marks=one_backend)
+        for name in NETWORKS
+    ],
+)
 def test_outputs_are_those_of_the_network(name, tmp_path, predict):
     model = make(name)
     expected = predict(model, images())

@@ -19,9 +19,15 @@ import keras_atinet
 
 SAVED = Path(__file__).parent.parent / "saved"
 NAMES = ("atinet", "atinet_phase_2", "atinet_float16", "mtan", "padnet", "single", "split")
+ON_ALL = ("atinet_phase_2", "atinet_float16", "single")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(
+    params=[
+        name if name in ON_ALL else pytest.param(name, marks=pytest.mark.one_backend)
+        for name in NAMES
+    ]
+)
 def name(request):
     return request.param
 

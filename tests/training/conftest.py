@@ -30,7 +30,7 @@ class Small(MultiTaskModel):
 class SmallATINet(ATINet):
     """One level of an ATI-Net, for speed: all its kinds of modules, once each for every task."""
 
-    def __init__(self, tasks, input_shape, filters, dtype=None, name="small_atinet"):
+    def __init__(self, tasks, input_shape, filters, dtype=None, name="small_atinet", remat=None):
         tasks = get_tasks(tasks)
         width = filters[0]
         image = keras.Input(input_shape, name="image")
@@ -43,10 +43,13 @@ class SmallATINet(ATINet):
             mask = AttentionMask(width, dtype=dtype, name=f"{name}_mask")(x)
             attended = keras.layers.Multiply(dtype=dtype, name=f"{name}_attended")
             features[name] = block(attended([mask, distilled]))
+        # In the order in which Keras computes them.
+        segments = [([x, distilled], features[name]) for name in sorted(names, reverse=True)]
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
-        config = {"input_shape": input_shape, "filters": filters}
+        config = {"input_shape": input_shape, "filters": filters, "remat": remat}
+        segments = segments if remat else []
         MultiTaskModel.__init__(
-            self, image, outputs, tasks, config, [x, distilled], dtype=dtype, name=name
+            self, image, outputs, tasks, config, [x, distilled], segments, dtype=dtype, name=name
         )
 
 

@@ -96,9 +96,13 @@ def plain():
 
 
 @pytest.mark.parametrize(
-    ("over", "eager"), [("shared_weights", True), ("shared_weights", False), ("bottleneck", True)]
+    ("name", "over", "eager"),
+    [
+        *((name, over, True) for name in NAMES for over in ("shared_weights", "bottleneck")),
+        # One that has solved a small problem, one that draws an order, one that has state.
+        *((name, "shared_weights", False) for name in ("cagrad", "pcgrad", "nashmtl")),
+    ],
 )
-@pytest.mark.parametrize("name", NAMES)
 def test_one_step(plain, name, over, eager):
     """Shared weights follow `sum_k w_k g_k`; heads their own task, as with equal weights."""
     before, gradients, expected_heads = plain

@@ -2,20 +2,21 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import MTAN, ATINet
+from keras_atinet import MTAN
 from keras_atinet.balancing import PCGrad
 from keras_atinet.layers import ConvBlock
 from keras_atinet.training.remat import RematerializedModel
 
 
+@pytest.mark.parametrize("network", [None, pytest.param(MTAN, marks=pytest.mark.one_backend)])
 @pytest.mark.parametrize("over", [None, "shared_weights"])
-def test_a_step_changes_nothing_but_memory(over, make, batch, values):
+def test_a_step_changes_nothing_but_memory(network, over, make, small_atinet, batch, values):
     images, targets = batch
     trained = []
     targets.pop("normal")
     for remat in (None, "attention"):
         model = make(
-            MTAN,
+            network or small_atinet,
             optimizer=keras.optimizers.SGD(1e-2),
             balancer="equal" if over is None else PCGrad(over=over, seed=0),
             remat=remat,
@@ -77,7 +78,7 @@ def test_xla_gives_the_backward_pass_less_memory():
 
 
 def test_saved_and_loaded(make, tmp_path):
-    model = make(ATINet, remat="attention")
+    model = make(MTAN, remat="attention")
     model.save(tmp_path / "model.keras")
     assert keras.models.load_model(tmp_path / "model.keras").get_config()["remat"] == "attention"
 
