@@ -72,19 +72,18 @@ def keras_batch_normalization():
 
 
 @contextlib.contextmanager
-def torch_functional_batch_norm():
-    """Batch normalization by the documented `torch.nn.functional.batch_norm`."""
+def torch_native_batch_norm():
+    """On PyTorch, the undocumented `torch.native_batch_norm`, which returns the statistics."""
     import torch
 
     from keras_atinet.layers import batch_normalization as layer
 
     def batch_normalization(inputs, gamma, beta, epsilon):
-        count = inputs.numel() // gamma.numel()
-        mean, variance = torch.zeros_like(gamma), torch.zeros_like(gamma)
-        outputs = torch.nn.functional.batch_norm(
-            inputs.permute(0, 3, 1, 2), mean, variance, gamma, beta, True, 1.0, epsilon
+        outputs, mean, inverse_deviation = torch.native_batch_norm(
+            inputs.permute(0, 3, 1, 2), gamma.value, beta, None, None, True, 0.0, epsilon
         )
-        return outputs.permute(0, 2, 3, 1), mean, variance * ((count - 1) / count)
+        variance = (inverse_deviation**-2 - epsilon).clamp(min=0)
+        return outputs.permute(0, 2, 3, 1), mean, variance
 
     layer.batch_normalization = batch_normalization
     yield

@@ -50,12 +50,18 @@ def _in_tensorflow(inputs, gamma, beta, epsilon):
 def _in_torch(inputs, gamma, beta, epsilon):
     import torch
 
+    gamma, beta = ops.convert_to_tensor(gamma), ops.convert_to_tensor(beta)
+    count = inputs.numel() // gamma.numel()
+    if count == 1:  # which PyTorch refuses
+        return _in_keras(inputs, gamma, beta, epsilon)
+    # Moving statistics with a momentum of 1 are those of the batch.
+    mean, variance = torch.zeros_like(beta), torch.zeros_like(beta)
     # A view: the channels stay last in memory.
-    outputs, mean, inverse_deviation = torch.native_batch_norm(
-        inputs.permute(0, 3, 1, 2), gamma, beta, None, None, True, 0.0, epsilon
+    outputs = torch.nn.functional.batch_norm(
+        inputs.permute(0, 3, 1, 2), mean, variance, gamma, beta, True, 1.0, epsilon
     )
-    variance = (inverse_deviation**-2 - epsilon).clamp(min=0)
-    return outputs.permute(0, 2, 3, 1), mean, variance
+    # The moving variance is Bessel-corrected.
+    return outputs.permute(0, 2, 3, 1), mean, variance * ((count - 1) / count)
 
 
 _batch_normalization = {"tensorflow": _in_tensorflow, "torch": _in_torch}.get(
