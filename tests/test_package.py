@@ -151,3 +151,16 @@ def test_without_a_backend_the_error_names_it():
 
 def test_version():
     assert keras_atinet.__version__ == importlib.metadata.version("keras-atinet")
+
+
+def test_no_package_offers_a_name_of_its_modules():
+    """Else `package.name` would be one or the other, depending on the order of imports."""
+    for path, tree in modules():
+        if path.name == "__init__.py":
+            folder = PACKAGE / path.parent
+            taken = {child.stem for child in folder.iterdir() if child.suffix in ("", ".py")}
+            offered = [name.split(".") for name in imports(ast.walk(tree))]
+            own = ["keras_atinet", *path.parent.parts]
+            # `from package import module` is no collision.
+            offered = {name[-1] for name in offered if name[:-1] != own}
+            assert not offered & taken, path

@@ -1,5 +1,5 @@
 """Losses and metrics of a model on held-out data, beside the best constant prediction."""
 
 from keras_atinet.evaluation.constants import best_constants, evaluate_constants
-from keras_atinet.evaluation.delta_m import DeltaM, check_baseline, delta_m
-from keras_atinet.evaluation.evaluate import evaluate, evaluate_function, table
+from keras_atinet.evaluation.improvement import DeltaM, check_baseline, delta_m
+from keras_atinet.evaluation.scoring import evaluate, evaluate_function, table

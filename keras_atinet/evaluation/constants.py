@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_atinet.evaluation.evaluate import evaluate_function
+from keras_atinet.evaluation.scoring import evaluate_function
 
 _PIXEL_STRIDE = 7  # every seventh valid pixel is plenty for a constant
 
