@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import keras
@@ -14,6 +15,14 @@ if keras.backend.backend() == "tensorflow":
     )
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_collection_modifyitems(config, items):
+    if keras.backend.backend() == "torch" or os.environ.get("KERAS_ATINET_TEST_ALL"):
+        return
+    free = [item for item in items if item.get_closest_marker("backend_free")]
+    items[:] = [item for item in items if not item.get_closest_marker("backend_free")]
+    config.hook.pytest_deselected(items=free)
 
 
 @pytest.fixture(autouse=True, scope="module")

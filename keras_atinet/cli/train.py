@@ -114,12 +114,12 @@ def _new(arguments):
     settings["data"] = absolute(settings["data"])
     if "splits" not in explicit:
         settings["splits"] = two_splits(settings["data"])
-    folder = runs.Run(arguments.out or _numbered(settings))
+    folder = runs.Run(arguments.out or new_folder(settings))
     _check_empty(folder)
     return folder, settings
 
 
-def _numbered(settings):
+def new_folder(settings):
     stem = f"{settings['model']}-{pathlib.Path(settings['data']).name}"
     number = 1
     while (path := pathlib.Path("runs") / f"{stem}-{number}").exists():
