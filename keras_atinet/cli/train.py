@@ -83,7 +83,7 @@ def run(arguments, argv):
             if folder.best_loss() is not None:
                 _draw(folder, runs.load_model(folder.best), settings)
             return 130
-    _evaluate(folder, settings)
+    print_scores(folder, settings)
     return 0
 
 
@@ -136,7 +136,8 @@ def _check_empty(folder):
         )
 
 
-def _evaluate(folder, settings):
+def print_scores(folder, settings):
+    """Prints the scores of the best model and draws some of its predictions."""
     model = runs.load_model(runs.find_model(folder.path)[0])
     sizes = settings["image_size"], settings["batch_size"]
     train_source, test_source = (runs.open_split(settings, split) for split in settings["splits"])

@@ -82,3 +82,14 @@ def test_run_folders_are_numbered(tmp_path, monkeypatch):
     assert str(train.new_folder(runs.DEFAULT)) == os.path.join("runs", "atinet-rooms-1")
     (tmp_path / "runs" / "atinet-rooms-1").mkdir(parents=True)
     assert str(train.new_folder(runs.DEFAULT)) == os.path.join("runs", "atinet-rooms-2")
+
+
+def test_a_finished_run_is_not_trained_again(settings, run_cli, monkeypatch, capsys):
+    run = runs.Run("run")
+    run.create({**runs.DEFAULT, "epochs": 2}, "keras-atinet train")
+    run.history.write_text("epoch,val_loss\n0,1.5\n1,1.4\n")
+    shown = []
+    monkeypatch.setattr(train, "print_scores", lambda folder, settings: shown.append(folder.path))
+    assert run_cli("train", "--resume", "run") == 0
+    assert "The run run is finished: 2 epochs." in capsys.readouterr().out
+    assert shown == [run.path]

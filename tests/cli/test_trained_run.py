@@ -86,20 +86,6 @@ def test_an_interrupted_run_resumes_as_if_it_had_not_been(
         np.testing.assert_allclose(column(path, name), column(run, name), rtol=1e-3)
 
 
-def test_a_finished_run_is_not_trained_again(run, run_cli, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "train", None)
-    assert run_cli("train", "--resume", run) == 0
-    assert "is finished: 4 epochs" in capsys.readouterr().out
-
-
-def test_the_best_model_survives_a_resume(run):
-    assert runs.Run(run).best_loss() == column(run, "val_loss").min()
-    model = keras.saving.load_model(run / "best.keras")
-    callbacks = runs.get_callbacks(runs.Run(run), runs.DEFAULT, model)
-    (best,) = [callback for callback in callbacks if getattr(callback, "save_best_only", False)]
-    assert best.best == column(run, "val_loss").min()
-
-
 def test_evaluate_a_run(run, run_cli, tmp_path, capsys):
     file = tmp_path / "new" / "numbers.json"
     assert run_cli("evaluate", "--model", run, "--baseline", "--json", file) == 0
@@ -113,19 +99,11 @@ def test_evaluate_a_run(run, run_cli, tmp_path, capsys):
             assert value == pytest.approx(float(best[f"val_{task}_{name}"]), rel=1e-3, abs=1e-4)
 
 
-def test_evaluate_a_file_on_other_data(run, run_cli, tmp_path, capsys):
-    file = tmp_path / "copy.keras"
-    shutil.copy(run / "last.keras", file)
-    assert run_cli("evaluate", "--model", file) == 2
-    assert "--data" in capsys.readouterr().err
-    for index, room in enumerate(Rooms(3, (40, 48))):
-        for key, array in room.items():
-            folder = tmp_path / "arrays" / "train" / {"segmentation": "label"}.get(key, key)
-            folder.mkdir(parents=True, exist_ok=True)
-            np.save(folder / f"{index}.npy", array)
-    options = ("--averaging", "batch", "--batch-size", 2)
-    assert run_cli("evaluate", "--model", file, "--data", tmp_path / "arrays", *options) == 0
-    assert "3 images, split 'train'" in capsys.readouterr().out
+def test_info(run, run_cli, capsys):
+    assert run_cli("info", run) == 0
+    shown = capsys.readouterr().out
+    assert "segmentation (13), depth (1), normal (3)" in shown and "phase" not in shown
+    assert "DynamicWeightAverage" in shown and "Adam" in shown and "Grouped" not in shown
 
 
 def test_predict_any_picture(run, run_cli, tmp_path):
@@ -185,19 +163,3 @@ def test_export(run, run_cli, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "run")
     assert run_cli("export", tmp_path / "run", "--format", "onnx", "--int8", "--batch-size", 1) == 0
     assert "best-int8.onnx" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("train --switch-at 2 --out {tmp}/new --image-size 32 32 --filters 4 4 4 4 4", "`at`"),
-        ("evaluate --model {run} --data {tmp}", "no data that is known"),
-        ("predict {tmp}/file.txt --model {run} --out {tmp}/new", "file.txt"),
-    ],
-)
-def test_errors_are_one_line(arguments, message, run, run_cli, tmp_path, capsys):
-    (tmp_path / "file.txt").write_text("no picture")
-    assert run_cli(*arguments.format(tmp=tmp_path, run=run).split()) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("keras-atinet: error: ") and message in error
-    assert not (tmp_path / "new" / "config.json").exists()

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from keras_atinet.data import Rooms, hold_out
-from keras_atinet.runs import Run
 from keras_atinet.runs.recording import (
     Backup,
     History,
@@ -101,9 +100,3 @@ def test_two_processes_write_the_same_file(tmp_path):
         os._exit(0)
     assert os.waitpid(process, 0)[1] == 0
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_broken_best_model_is_not_the_best(tmp_path):
-    (tmp_path / "history.csv").write_text("epoch,val_loss\n0,1.5\n")
-    (tmp_path / "best.keras").write_bytes(b"PK\3\4 cut short")
-    assert Run(tmp_path).best_loss() is None

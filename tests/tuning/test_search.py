@@ -8,6 +8,7 @@ import keras
 import pytest
 
 from keras_atinet import cli
+from keras_atinet.cli.main import build_parser
 
 keras_tuner = pytest.importorskip("keras_tuner")
 tuning = pytest.importorskip("keras_atinet.tuning")
@@ -51,7 +52,7 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, capsys):
     assert f"--learning-rate {float(best['learning_rate']):.4g}" in printed
     assert keras.saving.load_model(tmp_path / "best.keras").get_config()["filters"][0] == 4
     command = printed.strip().splitlines()[-1]
-    assert cli._parser().parse_args(command.split()[1:]).balancer == "equal"
+    assert build_parser().parse_args(command.split()[1:]).balancer == "equal"
 
     assert search("--epochs", 1, "--out", tmp_path, "--seed", 5) == 2
     assert "seed=5" in capsys.readouterr().err
@@ -70,6 +71,7 @@ def test_two_workers_share_a_search(tmp_path):
     assert "KERASTUNER_ORACLE_IP" not in os.environ
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     "arguments, message",
     [
