@@ -70,7 +70,8 @@ def test_an_interrupted_run_resumes_as_if_it_had_not_been(
     handler = signal.getsignal(signal.SIGINT)
     assert run_cli("train", "--out", path, *OPTIONS) == 130
     assert signal.getsignal(signal.SIGINT) is handler
-    assert f"--resume {path}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "8 training and 2 held-out images" in shown and f"--resume {path}" in shown
     assert [row["epoch"] for row in history(path)] == ["0", "1"]
     assert (path / "best.keras").exists()
     assert (path / "predictions.png").exists()
