@@ -30,7 +30,7 @@ MOMENTS = [
     "before epoch-00001.weights.h5",
     "after epoch-00001.weights.h5",
     "within last.keras",
-    "before epoch-00003.weights.h5",
+    "after epoch-00002.weights.h5",
     "after epoch-00003.weights.h5",
     "before results.json",
     "before table1.md",
