@@ -16,7 +16,6 @@ import time
 import keras
 
 from keras_atinet import evaluation, runs
-from keras_atinet.cli import commands
 from keras_atinet.data import Subset
 from keras_atinet.data.opening import splits
 from keras_atinet.exporting import (
@@ -40,8 +39,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=9, help="of a timed prediction")
     arguments = parser.parse_args()
 
-    file, run = commands.find_model(arguments.model)
-    model = commands.load_model(file)
+    file, run = runs.find_model(arguments.model)
+    model = runs.load_model(file)
     settings = {**runs.DEFAULT}
     if arguments.data is None:
         settings |= run.read_config()["settings"]

@@ -10,6 +10,7 @@ import keras
 import keras_atinet
 
 PACKAGE = Path(keras_atinet.__file__).parent
+ROOT = Path(__file__).parents[1]
 BACKENDS = {"tensorflow", "jax", "torch"}
 # A module imports from its own folder and from what stands before it here.
 ORDER = [
@@ -35,7 +36,7 @@ ORDER = [
     "cli",
     "__main__",
 ]
-# As if some packages were not installed; then the import.
+# As if some packages were not installed; then the import, and the help of the command line.
 SCRIPT = """
 import sys
 
@@ -52,7 +53,9 @@ class Hiding:
 
 sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
 import keras_atinet
+from keras_atinet.cli import main
 print(keras_atinet.__version__)
+main(["--help"])
 """
 
 
@@ -98,6 +101,17 @@ def test_imports_go_one_way():
             assert ORDER.index(other) <= ORDER.index(own), f"{path} imports {name}"
 
 
+def test_the_command_line_is_imported_by_no_other_code():
+    others = [
+        path for name in ("benchmarks", "examples", "docs") for path in ROOT.glob(f"{name}/**/*.py")
+    ]
+    assert others
+    for path in others:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found = [name for name in imports(ast.walk(tree)) if name.startswith("keras_atinet.cli")]
+        assert not found, f"{path} imports {found}"
+
+
 def test_each_backend_is_imported_by_files_of_its_name_only():
     for path, tree in modules():
         found = {name.split(".")[0] for name in imports(at_import(tree))}
@@ -109,7 +123,7 @@ def test_optional_packages_are_imported_at_use():
     allowed = {*sys.stdlib_module_names, "keras", "keras_atinet", "numpy", *BACKENDS}
     for path, tree in modules():
         found = {name.split(".")[0] for name in imports(at_import(tree))}
-        # The builder is imported after tensorflow-datasets only, `tuning` by who asks for it.
+        # Whoever imports these two files has asked for the package.
         own = {"tfds_builder": {"tensorflow_datasets"}, "hyper_model": {"keras_tuner"}}
         assert found <= allowed | own.get(path.stem, set()), f"{path} imports {found - allowed}"
 
@@ -138,7 +152,8 @@ def test_imports_with_one_backend_and_nothing_optional():
     optional = {"matplotlib", "PIL", "keras_tuner", "tensorflow_datasets", "pandas", "pyarrow"}
     result = run_without(others | optional)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == [keras_atinet.__version__]
+    version, usage, *_ = result.stdout.splitlines()
+    assert version == keras_atinet.__version__ and usage.startswith("usage: keras-atinet")
 
 
 def test_without_a_backend_the_error_names_it():

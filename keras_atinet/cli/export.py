@@ -1,4 +1,4 @@
-"""What `keras-atinet export` does."""
+"""`keras-atinet export`."""
 
 import importlib.util
 import pathlib
@@ -7,30 +7,54 @@ import tempfile
 import numpy as np
 
 from keras_atinet import exporting, runs
-from keras_atinet.cli import commands
-from keras_atinet.data import Subset
-from keras_atinet.data.opening import splits
+from keras_atinet.cli.options import COUNT, IMAGE_SIZE
+from keras_atinet.data import Subset, splits
+
+SUMMARY = (
+    "Write a trained model, folded for inference, for another runtime; see docs/export.md. "
+    "Each format is written on one backend, whichever the model was trained on."
+)
 
 
-def export(arguments, argv):
+def add_options(parser):
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a .keras file, or a run folder for its best model")
+    add("--format", required=True, choices=list(exporting.FORMATS), help="what to write")
+    add("--out", metavar="FILE", help="file or folder to write (default: beside the .keras file)")
+    sizes = parser.add_mutually_exclusive_group()
+    text = "pixels, divisible by 32 (default: the model's)"
+    sizes.add_argument("--image-size", help=text, **IMAGE_SIZE)
+    sizes.add_argument("--any-size", action="store_true", help="take images of any such size")
+    add("--batch-size", help="the only one to take (default: any)", **COUNT)
+    group = parser.add_argument_group(f"int8, of {' and '.join(exporting.QUANTIZED)}")
+    group.add_argument("--int8", action="store_true", help="weights and activations in 8 bits")
+    text = "whose images to calibrate with (default: the run's)"
+    group.add_argument("--data", metavar="SOURCE", help=text)
+    text = "training images to calibrate with (default: %(default)s)"
+    group.add_argument("--calibration-images", default=200, help=text, **COUNT)
+    parser.set_defaults(required_backend=_required_backend)
+
+
+def run(arguments, argv):
     """Writes a trained model for another runtime, and runs it there on one image."""
-    file, run = commands.find_model(arguments.model)
+    file, folder = runs.find_model(arguments.model)
     form = exporting.FORMATS[arguments.format]
     if arguments.int8 and arguments.format not in exporting.QUANTIZED:
         raise ValueError(
             f"`--int8` is for the formats {exporting.QUANTIZED}. Received: '{arguments.format}'."
         )
-    model = commands.load_model(file)
+    model = runs.load_model(file)
     size, batch_size = arguments.image_size or model.input_shape[1:3], arguments.batch_size or 1
     out = pathlib.Path(arguments.out or _default_path(file, form, arguments.int8))
-    shape = (None, None) if arguments.any_size else arguments.image_size
-    shape = None if shape is None else (*shape, model.input_shape[-1])
-    options = {"input_shape": shape, "batch_size": arguments.batch_size}
+    options = {
+        "input_shape": _input_shape(arguments, model.input_shape[-1]),
+        "batch_size": arguments.batch_size,
+    }
     if arguments.int8:
-        source = _calibration_source(arguments, run)
+        source = _calibration_source(arguments, folder)
         images = exporting.calibration_images(source, size, batch_size)
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / f"float32{form.suffix}"
+        with tempfile.TemporaryDirectory() as temporary:
+            path = pathlib.Path(temporary) / f"float32{form.suffix}"
             exporting.export_model(model, path, arguments.format, **options)
             exporting.quantize(path, out, images)
     else:
@@ -44,18 +68,28 @@ def export(arguments, argv):
         print(f"{name:14}mean difference from Keras {difference:.1e}")
 
 
-def _calibration_source(arguments, run):
-    if arguments.data is None and not run.config.exists():
+def _required_backend(arguments):
+    return exporting.FORMATS[arguments.format].backend
+
+
+def _input_shape(arguments, channels):
+    if arguments.any_size:
+        return (None, None, channels)
+    return (*arguments.image_size, channels) if arguments.image_size else None
+
+
+def _calibration_source(arguments, folder):
+    if arguments.data is None and not folder.config.exists():
         raise ValueError(
-            f"'{run.path}' is no run folder, whose config.json would tell the images for "
+            f"'{folder.path}' is no run folder, whose config.json would tell the images for "
             "`--int8`. Say it: --data rooms, or --data DIR."
         )
     settings = {**runs.DEFAULT}
-    if run.config.exists():
-        settings |= run.read_config()["settings"]
+    if folder.config.exists():
+        settings |= folder.read_config()["settings"]
     if arguments.data is not None:
         settings |= {"data": arguments.data, "splits": splits(arguments.data)}
-    settings["tasks"] = None  # whatever is there: only the images count
+    settings["tasks"] = None  # any: only the images count
     source = runs.open_split(settings, settings["splits"][0])
     if len(source) < (arguments.batch_size or 1):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""`keras-atinet search`: the options, and what the command does."""
+"""`keras-atinet search`."""
 
 import argparse
 import json
@@ -6,22 +6,19 @@ import pathlib
 
 from keras_atinet import runs
 from keras_atinet.balancing import BALANCERS
-from keras_atinet.cli.commands import absolute, check_num_samples
-from keras_atinet.tuning import search as searching
-from keras_atinet.tuning import workers as search_workers
+from keras_atinet.cli.sources import absolute, check_num_samples
 
 SUMMARY = (
     "Search for the hyperparameters that are best for all tasks together (delta-m). The same "
     "command goes on with a search that was stopped; trials that were not finished start again."
 )
-# What may differ when a search goes on.
+# What may differ when a search is resumed.
 _FREE = ("max_trials", "workers")
 # What the results do not depend on.
-_LEFT_OUT = ("command", "backend", "debug", "out", "verbose")
+_NO_SETTINGS = ("run", "required_backend", "backend", "debug", "out", "verbose")
 
 
 def add_options(parser):
-    """Adds the options of the command to its parser."""
     default = runs.DEFAULT
     text = "'rooms', made up on the fly; or other data, as for train (default: rooms)"
     parser.add_argument("--data", default=runs.ROOMS, metavar="SOURCE", help=text)
@@ -79,25 +76,28 @@ def _add(parser, option, kind, text, metavar, default=None, **kwargs):
     parser.add_argument(option, type=kind, metavar=metavar, help=text, **kwargs)
 
 
-def search(arguments, argv):
-    """Runs a search, or goes on with one; writes `results.csv` and `best.keras`."""
+def run(arguments, argv):
+    """Runs a search, or resumes one; writes `results.csv` and `best.keras`."""
+    # Here, because KerasTuner is optional.
+    from keras_atinet.tuning import search, workers
+
     out = pathlib.Path(arguments.out)
-    explicit = {key: value for key, value in vars(arguments).items() if key not in _LEFT_OUT}
+    explicit = {key: value for key, value in vars(arguments).items() if key not in _NO_SETTINGS}
     check_num_samples(explicit, arguments.data)
     settings = {"num_samples": runs.DEFAULT["num_samples"], **explicit}
     settings["data"] = absolute(settings["data"])
     settings["baseline"] = [absolute(file) for file in settings["baseline"] or []]
     _check_folder(out / "search.json", settings)
-    train, validation = searching.open_data(settings)
-    tuner = searching.get_tuner(settings, train, validation, out)
-    if search_workers.is_worker_or_chief() or arguments.workers == 1:
+    train, validation = search.open_data(settings)
+    tuner = search.get_tuner(settings, train, validation, out)
+    if workers.is_worker_or_chief() or arguments.workers == 1:
         options = {"epochs": settings["epochs"], "verbose": arguments.verbose}
         tuner.search(train, validation_data=validation, **options)
     else:
-        search_workers.run(argv, arguments.workers, out)
+        workers.run(argv, arguments.workers, out)
         tuner.oracle.reload()
-    if not search_workers.is_worker_or_chief():
-        searching.report(tuner, settings, out)
+    if not workers.is_worker_or_chief():
+        search.report(tuner, settings, out)
 
 
 def _check_folder(file, settings):

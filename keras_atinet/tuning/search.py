@@ -6,6 +6,7 @@ import pathlib
 import shlex
 
 from keras_atinet import data, evaluation, runs
+from keras_atinet.tuning.hyper_model import BALANCERS, MultiTaskHyperModel, keras_tuner
 
 _BASELINE_BATCH = 8
 _HELD_OUT = 0.2
@@ -30,16 +31,13 @@ def open_data(settings):
 
 def get_tuner(settings, train, validation, out):
     """A tuner of KerasTuner that knows the trials which are in its folder already."""
-    # Here, because KerasTuner is optional.
-    from keras_atinet.tuning.hyper_model import MultiTaskHyperModel, keras_tuner
-
     tasks = runs.source_tasks(train, settings["tasks"], single=settings["model"] == "single")
     hypermodel = MultiTaskHyperModel(
         tasks,
-        _baseline(settings, tasks, train, validation, out / "baseline.json"),
-        runs.MODELS[settings["model"]],
-        settings["image_size"],
-        settings["average"],
+        baseline=_baseline(settings, tasks, train, validation, out / "baseline.json"),
+        network=runs.MODELS[settings["model"]],
+        image_size=settings["image_size"],
+        average=settings["average"],
         seed=settings["seed"],
     )
     kinds = {"bayesian": keras_tuner.BayesianOptimization, "random": keras_tuner.RandomSearch}
@@ -123,8 +121,6 @@ def _read_baselines(files):
 
 def _space(settings, hp):
     """Registers what the options narrow; `MultiTaskHyperModel` registers the rest."""
-    from keras_atinet.tuning.hyper_model import BALANCERS
-
     for name in ("width", "batch_size"):
         if settings[name]:
             hp.Choice(name, settings[name])

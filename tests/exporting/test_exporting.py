@@ -1,12 +1,13 @@
 """Exported files, each in its own runtime, against Keras."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
 import keras_atinet
-from keras_atinet import cli, evaluation, exporting, runs
-from keras_atinet.data import Rooms
+from keras_atinet import exporting
 from keras_atinet.exporting import FORMATS, ExportedModel, export_model, quantize
 
 SHAPE = (64, 96, 3)
@@ -39,18 +40,19 @@ def images(batch, height=SHAPE[0], width=SHAPE[1]):
     return np.random.default_rng(1).random((batch, height, width, 3), dtype="float32")
 
 
+@functools.cache
+def folded(model, shape):
+    return model.for_inference(shape)
+
+
 def assert_equal(path, model, x):
     outputs = ExportedModel(path)(x)
     assert set(outputs) == {task.name for task in model.tasks}
-    expected = model.for_inference(x.shape[1:])(x)
+    expected = folded(model, x.shape[1:])(x)
     for name, output in outputs.items():
         assert output.shape == expected[name].shape
         difference = np.abs(output - keras.ops.convert_to_numpy(expected[name]))
         assert difference.mean() < 1e-4, name
-
-
-def run_cli(*arguments):
-    return cli.main([str(argument) for argument in arguments])
 
 
 def requires(format):
@@ -104,28 +106,6 @@ def test_int8(format, split, tmp_path):
     assert 0 < error < 0.3 * exact["depth"].std()
     with pytest.raises(ValueError, match="another file"):
         quantize(path, path, x)
-
-
-@pytest.mark.skipif("onnx" not in HERE, reason="written on TensorFlow")
-def test_command(tmp_path, capsys):
-    requires("onnx")
-    tiny = ["--image-size", 32, 32, "--filters", *[4] * 5, "--num-samples", 4, "--epochs", 1]
-    run = tmp_path / "run"
-    assert run_cli("train", "--model", "split", "--out", run, *tiny, "--verbose", 0) == 0
-    capsys.readouterr()
-    assert run_cli("export", run, "--format", "onnx", "--any-size") == 0
-    assert "best.onnx" in capsys.readouterr().out
-    assert run_cli("export", run, "--format", "onnx", "--int8", "--batch-size", 1) == 0
-    assert "best-int8.onnx" in capsys.readouterr().out
-
-    model = keras.saving.load_model(run / "best.keras")
-    batches = runs.get_batches(Rooms(4, (32, 32), "test"), model.tasks, (32, 32), 2)
-    expected = evaluation.evaluate(model, batches)
-    predict = ExportedModel(run / "best.onnx")
-    results = evaluation.evaluate_function(model.tasks, predict, batches)
-    for task, values in expected.items():
-        for name, value in values.items():
-            assert results[task][name] == pytest.approx(value, rel=1e-3, abs=1e-4)
 
 
 def test_errors(split, tmp_path):

@@ -8,6 +8,7 @@ import keras
 import pytest
 
 from keras_atinet import cli
+from keras_atinet.cli.main import build_parser
 
 keras_tuner = pytest.importorskip("keras_tuner")
 tuning = pytest.importorskip("keras_atinet.tuning")
@@ -51,25 +52,32 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, capsys):
     assert f"--learning-rate {float(best['learning_rate']):.4g}" in printed
     assert keras.saving.load_model(tmp_path / "best.keras").get_config()["filters"][0] == 4
     command = printed.strip().splitlines()[-1]
-    assert cli._parser().parse_args(command.split()[1:]).balancer == "equal"
+    assert build_parser().parse_args(command.split()[1:]).balancer == "equal"
 
     assert search("--epochs", 1, "--out", tmp_path, "--seed", 5) == 2
     assert "seed=5" in capsys.readouterr().err
 
 
 @on_torch
-def test_two_workers_share_a_search(tmp_path):
+def test_two_workers_share_a_search(tmp_path, monkeypatch):
+    # What Keras imports if it is there, and a process of a search does not need.
+    for name in ("jax", "sklearn", "matplotlib"):
+        (tmp_path / "hidden" / name).mkdir(parents=True)
+        (tmp_path / "hidden" / name / "__init__.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hidden"), prepend=os.pathsep)
+    folder = tmp_path / "search"
     # Trials that last longer than one worker starts before the other.
     options = ["--tasks", "depth", "--epochs", 4, "--max-trials", 2, "--workers", 2]
-    assert search(*options, "--out", tmp_path) == 0
-    rows = results(tmp_path)
+    assert search(*options, "--out", folder) == 0
+    rows = results(folder)
     assert [row["status"] for row in rows.values()] == ["completed"] * 2
     for number in (1, 2):
         # Written at the end of each trial by the worker which trained it.
-        assert (tmp_path / "trials" / f"worker-{number}.json").exists()
+        assert (folder / "trials" / f"worker-{number}.json").exists()
     assert "KERASTUNER_ORACLE_IP" not in os.environ
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -1,0 +1,1 @@
+"""`keras-atinet data`: `inspect`, `verify` and `prepare`."""

@@ -1,0 +1,38 @@
+"""`keras-atinet data prepare`."""
+
+import pathlib
+
+from keras_atinet.cli.data.options import add_source, add_workers, is_verbose, source_options
+from keras_atinet.cli.options import IMAGE_SIZE
+from keras_atinet.data import open_source, prepare
+from keras_atinet.data.opening import recognize
+
+SUMMARY = "Write data as arrays, to be read many times faster; can be stopped and continued."
+
+
+def add_options(parser):
+    add_source(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument("--image-size", help="(default: the source's)", **IMAGE_SIZE)
+    add_workers(parser)
+
+
+def run(arguments, argv):
+    """Writes data in the prepared format."""
+    size = arguments.image_size
+    options = source_options(arguments, size)
+    sources = [
+        open_source(arguments.source, split, arguments.tasks, **options)
+        for split in arguments.splits or recognize(arguments.source).splits
+    ]
+    try:
+        prepared = prepare(sources, arguments.out, size, arguments.workers, is_verbose(arguments))
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on where it was.")
+        return 130
+    for source in prepared:
+        size = " x ".join(map(str, source.image_size))
+        print(f"{source.split}: {len(source)} samples of {size} pixels")
+    files = pathlib.Path(arguments.out).glob("*/*")
+    print(f"{arguments.out}: {sum(file.stat().st_size for file in files) / 2**20:,.0f} MiB")
+    return 0

@@ -1,0 +1,49 @@
+"""`keras-atinet data verify`."""
+
+import keras
+
+from keras_atinet.cli.data.options import (
+    add_source,
+    add_workers,
+    is_verbose,
+    source_options,
+    split_name,
+)
+from keras_atinet.data.opening import recognize
+from keras_atinet.data.preparation.verification import Verification
+
+SUMMARY = "Read every sample and list each fault; the exit status is 1 if there is one."
+
+
+def add_options(parser):
+    add_source(parser)
+    add_workers(parser)
+
+
+def run(arguments, argv):
+    """Reads every sample, lists each fault; the exit status is 1 if there is one."""
+    names = arguments.splits or recognize(arguments.source).splits
+    options = source_options(arguments)
+    verification = Verification(arguments.source, arguments.tasks, arguments.workers, **options)
+    for split in names:
+        verification.read(split, _progress(split) if is_verbose(arguments) else None)
+    for fault in verification.faults:
+        print(fault)
+    for split in names:
+        labels = ", ".join(f"{key} {n}" for key, n in verification.labels[split].items())
+        count = verification.samples[split]
+        print(f"{split_name(split)}: {count} samples; {labels or 'no targets'}")
+    count = len(verification.faults)
+    print(f"{count} fault{'s'[: count != 1]}." if count else "No faults.")
+    return 1 if count else 0
+
+
+def _progress(split):
+    bars = []
+
+    def update(done, total):
+        if not bars:
+            bars.append(keras.utils.Progbar(total, unit_name=f"{split_name(split)} sample"))
+        bars[0].update(done)
+
+    return update

@@ -1,0 +1,74 @@
+"""`keras-atinet evaluate`."""
+
+import json
+import pathlib
+
+from keras_atinet import evaluation, runs
+from keras_atinet.cli.options import COUNT, add_model, add_verbose
+from keras_atinet.cli.sources import absolute
+from keras_atinet.data import splits
+
+SUMMARY = "Print losses and metrics of a model."
+
+
+def add_options(parser):
+    add_model(parser)
+    add = parser.add_argument
+    add("--data", metavar="SOURCE", help="as for train (default: the run's)")
+    add("--split", help="part of the data (default: the run's held-out one, test)")
+    add("--batch-size", help="images in a batch (default: the run's, 8)", **COUNT)
+    add(
+        "--averaging",
+        choices=("pixel", "batch"),
+        help="metrics of all pixels, or the mean of those of the batches (default: the model's)",
+    )
+    add("--baseline", action="store_true", help="print the best constant prediction as well")
+    add("--json", metavar="FILE", help="write the numbers to a file as well")
+    add_verbose(parser, "progress bars, or one line (default: 0)")
+
+
+def run(arguments, argv):
+    """Prints losses and metrics of a model on one split."""
+    file, folder = runs.find_model(arguments.model)
+    if arguments.data is None and not folder.config.exists():
+        raise ValueError(
+            f"'{file}' lies in no run folder, whose config.json would tell the data. "
+            "Say it: --data rooms, or --data DIR."
+        )
+    model = runs.load_model(file)
+    settings = {**_settings(arguments, folder), "tasks": [task.name for task in model.tasks]}
+    sizes = model.input_shape[1:3], arguments.batch_size or settings["batch_size"]
+    split = arguments.split or settings["splits"][1]
+    source = _open(settings, split)
+    batches = runs.get_batches(source, model.tasks, *sizes)
+    results = evaluation.evaluate(model, batches, arguments.averaging, arguments.verbose or 0)
+    baseline = None
+    if arguments.baseline:
+        train_source = _open(settings, settings["splits"][0])
+        baseline = runs.constant_baseline(train_source, model.tasks, *sizes, batches)
+    print(f"{file} on {len(source)} images, split '{split}' of {settings['data']}:")
+    print(evaluation.table(results, baseline))
+    if arguments.json:
+        facts = {"model": str(file), "data": settings["data"], "split": split, "results": results}
+        if baseline is not None:
+            facts["constant"] = baseline
+        out = pathlib.Path(arguments.json)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _settings(arguments, folder):
+    settings = {**runs.DEFAULT}
+    if folder.config.exists():
+        settings |= folder.read_config()["settings"]
+    if arguments.data:
+        settings["data"] = absolute(arguments.data)
+        names = splits(settings["data"])
+        settings["splits"] = [names[0], names[min(1, len(names) - 1)]]
+    return settings
+
+
+def _open(settings, split):
+    source = runs.open_split(settings, split)
+    runs.source_tasks(source, settings["tasks"])  # raises if one is missing
+    return source

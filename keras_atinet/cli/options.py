@@ -1,0 +1,47 @@
+"""Options that several commands share."""
+
+import argparse
+
+SOURCES = (
+    "folder of images and targets, of MTAN arrays, of parquet files, or one that `data prepare` "
+    "wrote; nyu_depth_v2_labeled.mat; huggingface:NAME; tfds:NAME"
+)
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def add_common(parser):
+    """Adds the options that every command has."""
+    parser.add_argument(
+        "--backend",
+        choices=("tensorflow", "jax", "torch"),
+        help="(default: that of the resumed run, or Keras's own: KERAS_BACKEND or keras.json)",
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of errors; or KERAS_ATINET_DEBUG=1"
+    )
+
+
+def add_model(parser):
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="FILE",
+        help="a .keras file, or a run folder for its best model",
+    )
+
+
+def add_verbose(parser, text, choices=(0, 1, 2)):
+    parser.add_argument("--verbose", type=int, choices=choices, help=f"nothing, {text}")
+
+
+def _count(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
+    return value
+
+
+# Keywords of `add_argument`.
+COUNT = {"type": _count, "metavar": "N"}
+IMAGE_SIZE = {"type": _count, "metavar": ("H", "W"), "nargs": 2}
+FILTERS = {"type": _count, "metavar": "N", "nargs": 5}

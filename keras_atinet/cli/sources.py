@@ -1,0 +1,45 @@
+"""Checks and completes what the options say of the data."""
+
+import pathlib
+
+from keras_atinet import runs
+from keras_atinet.data import splits
+
+
+def absolute(source):
+    """The absolute path of a source that is a file or a folder; other names as they are."""
+    path = pathlib.Path(source)
+    # Names such as "rooms" and "huggingface:..." are not paths.
+    return str(path.resolve()) if path.exists() and source != runs.ROOMS else source
+
+
+def two_splits(source):
+    """The split to learn from and the one to hold out.
+
+    Raises:
+        ValueError: if the source has only one split.
+    """
+    names = splits(source)
+    if len(names) < 2:
+        raise ValueError(
+            "Training needs a split to learn from and one to hold out. "
+            f"Received: '{source}' with {names}. Make two folders, for instance train and test."
+        )
+    return names[:2]
+
+
+def check_num_samples(explicit, source):
+    """Refuses a number of rooms for a source that has none.
+
+    Args:
+        explicit: dict, the settings that the user gave.
+        source: str.
+
+    Raises:
+        ValueError: if there is a number, and the source is not the synthetic rooms.
+    """
+    if "num_samples" in explicit and source != runs.ROOMS:
+        raise ValueError(
+            "`--num-samples` is the number of rooms to make up. "
+            f"Received: {explicit['num_samples']}, with --data {source}. Leave it out."
+        )

@@ -1,0 +1,174 @@
+"""`keras-atinet train`."""
+
+import argparse
+import pathlib
+import shlex
+import sys
+
+from keras_atinet import evaluation, runs, visualization
+from keras_atinet.balancing import BALANCERS
+from keras_atinet.cli.options import COUNT, FILTERS, IMAGE_SIZE, PRECISIONS, SOURCES, add_verbose
+from keras_atinet.cli.sources import absolute, check_num_samples, two_splits
+from keras_atinet.data import Subset
+
+SUMMARY = "Train a network into a run folder; without options a small ATI-Net on made-up rooms."
+_PICTURE_SAMPLES = 4
+
+
+def add_options(parser):
+    default, paper = runs.DEFAULT, runs.PAPER
+
+    def add(option, text, **kwargs):
+        key = option.lstrip("-").replace("-", "_")
+        values = _shown(default[key])
+        if paper[key] != default[key]:
+            values += f"; recipe paper: {_shown(paper[key])}"
+        # An option that is not given leaves its key to the recipe.
+        parser.add_argument(
+            option, help=f"{text} (default: {values})", default=argparse.SUPPRESS, **kwargs
+        )
+
+    add("--data", f"'rooms', made up on the fly; or a {SOURCES}", metavar="SOURCE")
+    text = "parts to learn from and to hold out; else the first two, as train and val"
+    add("--splits", text, nargs=2, metavar=("TRAIN", "TEST"))
+    add("--model", "the network", choices=list(runs.MODELS))
+    text = "what to predict, e.g. depth normal; none named: all, or the first for single"
+    add("--tasks", text, nargs="+", metavar="TASK")
+    add("--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
+    add("--filters", "width of each of the five levels", **FILTERS)
+    add("--epochs", "passes over the training images", **COUNT)
+    add("--batch-size", "images in a batch", **COUNT)
+    add("--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
+    add("--balancer", "how the tasks are weighed", choices=list(BALANCERS))
+    add("--temperature", "of the balancer dwa", type=float, metavar="X")
+    add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
+    add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
+    add("--dtype", "precision", choices=PRECISIONS)
+    add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
+    add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
+    add("--num-samples", "rooms to learn from, plus a quarter held out", **COUNT)
+    parser.add_argument(
+        "--recipe",
+        choices=list(runs.RECIPES),
+        help="where the defaults come from; paper also makes Split deep (default: default)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="run folder, new or empty (default: runs/MODEL-DATA-NUMBER)",
+    )
+    parser.add_argument(
+        "--resume", metavar="RUN", help="go on with an interrupted run; takes no other settings"
+    )
+    add_verbose(parser, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
+    parser.set_defaults(required_backend=_required_backend)
+
+
+def run(arguments, argv):
+    """Trains a new run or resumes one, then evaluates its best model."""
+    folder, settings = _resumed(arguments) if arguments.resume else _new(arguments)
+    if arguments.resume and folder.is_finished():
+        print(f"The run {folder.path} is finished: {settings['epochs']} epochs.")
+    else:
+        verbose = arguments.verbose
+        if verbose is None:
+            verbose = 1 if sys.stdout.isatty() else 2
+        try:
+            runs.train(folder, settings, shlex.join(["keras-atinet", *argv]), verbose)
+        except KeyboardInterrupt:
+            if not folder.config.exists():
+                raise
+            path = shlex.quote(str(folder.path))
+            print(f"\nStopped. Go on with: keras-atinet train --resume {path}")
+            if folder.best_loss() is not None:
+                _draw(folder, runs.load_model(folder.best), settings)
+            return 130
+    print_scores(folder, settings)
+    return 0
+
+
+def _required_backend(arguments):
+    if arguments.resume:
+        return runs.Run(arguments.resume).read_config()["versions"]["backend"]
+    return None
+
+
+def _explicit(arguments):
+    return {key: value for key, value in vars(arguments).items() if key in runs.DEFAULT}
+
+
+def _resumed(arguments):
+    if _explicit(arguments) or arguments.recipe or arguments.out:
+        raise ValueError(
+            "`--resume` takes all settings from the run. Received others as well. "
+            "Leave them out, or start a new run without `--resume`."
+        )
+    folder = runs.Run(arguments.resume)
+    return folder, {**runs.DEFAULT, **folder.read_config()["settings"]}
+
+
+def _new(arguments):
+    explicit = _explicit(arguments)
+    settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
+    check_num_samples(explicit, settings["data"])
+    settings["data"] = absolute(settings["data"])
+    if "splits" not in explicit:
+        settings["splits"] = two_splits(settings["data"])
+    folder = runs.Run(arguments.out or new_folder(settings))
+    _check_empty(folder)
+    return folder, settings
+
+
+def new_folder(settings):
+    stem = f"{settings['model']}-{pathlib.Path(settings['data']).name}"
+    number = 1
+    while (path := pathlib.Path("runs") / f"{stem}-{number}").exists():
+        number += 1
+    return path
+
+
+def _check_empty(folder):
+    path = folder.path
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        hint = f", or go on with this run: --resume {path}" if folder.config.exists() else ""
+        raise FileExistsError(
+            f"`--out` must be a new or an empty folder. Received: '{path}'. Choose another{hint}."
+        )
+
+
+def print_scores(folder, settings):
+    """Prints the scores of the best model and draws some of its predictions."""
+    model = runs.load_model(runs.find_model(folder.path)[0])
+    sizes = settings["image_size"], settings["batch_size"]
+    train_source, test_source = (runs.open_split(settings, split) for split in settings["splits"])
+    batches = runs.get_batches(test_source, model.tasks, *sizes)
+    results = evaluation.evaluate(model, batches)
+    baseline = runs.constant_baseline(train_source, model.tasks, *sizes, batches)
+    print(f"\nThe best model on {len(test_source)} held-out images; the best constant prediction:")
+    print(evaluation.table(results, baseline))
+    _draw(folder, model, settings)
+    print()
+    for path in (folder.best, folder.last, folder.history, folder.predictions, folder.config):
+        if path.exists():
+            print(path)
+
+
+def _draw(folder, model, settings):
+    source = Subset(runs.open_split(settings, settings["splits"][1]), _PICTURE_SAMPLES)
+    batches = runs.get_batches(source, model.tasks, settings["image_size"], len(source))
+    images, targets = next(batches.as_numpy_iterator())
+    predictions = model.predict(images, verbose=0)
+    try:
+        figure = visualization.prediction_grid(images, targets, predictions, model.tasks)
+    except ImportError as error:
+        print(f"No {folder.predictions.name}: {error}", file=sys.stderr)
+        return
+    figure.savefig(folder.predictions)
+
+
+def _shown(value):
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

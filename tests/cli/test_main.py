@@ -1,0 +1,79 @@
+import os
+import sys
+
+import keras
+import pytest
+
+from keras_atinet import runs
+from keras_atinet.cli import info
+
+pytestmark = pytest.mark.backend_free
+
+
+@pytest.mark.parametrize("arguments", ["", "train --epochs 0", "train --model vgg", "fly"])
+def test_wrong_options_exit_with_2(arguments, run_cli):
+    with pytest.raises(SystemExit) as error:
+        run_cli(*arguments.split())
+    assert error.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train --out {tmp}", "must be a new or an empty folder"),
+        ("train --resume {tmp}", "config.json"),
+        ("train --data {tmp}/none --out {tmp}/new", "none"),
+        ("train --data {tmp} --num-samples 4 --out {tmp}/new", "the number of rooms"),
+        ("train --tasks depht --out {tmp}/new", "Received: 'depht'"),
+        ("train --model single --tasks depth normal --out {tmp}/new", "`SingleTask` learns one"),
+        ("train --image-size 33 32 --out {tmp}/new", "divisible by 32"),
+        ("train --model split --remat attention --out {tmp}/new", "atinet and mtan"),
+        ("reproduce table1 --data {tmp} --num-samples 4 --out {tmp}/new", "the number of rooms"),
+        ("report {tmp}", "config.json"),
+        ("evaluate --model {tmp}", "at least one epoch"),
+        ("evaluate --model {tmp}/file.txt", "complete .keras file"),
+        ("evaluate --model {tmp}/broken.keras", "complete .keras file"),
+        ("predict {tmp}/none.png --model {tmp} --out {tmp}/new", "none.png"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, run_cli, tmp_path, capsys):
+    (tmp_path / "file.txt").write_text("no model")
+    (tmp_path / "broken.keras").write_bytes(b"PK\3\4 cut short")
+    assert run_cli(*arguments.format(tmp=tmp_path).split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("keras-atinet: error: ") and message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "new").exists()
+
+
+def test_debug_and_bugs_show_the_traceback(run_cli, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError):
+        run_cli("info", tmp_path / "none.keras", "--debug")
+    monkeypatch.setattr(runs, "find_model", lambda path: int("not a check of this package"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        run_cli("info", tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["export", "a.keras", "--format", "onnx"]])
+def test_another_backend_needs_a_new_process(arguments, run_cli, monkeypatch):
+    class Replaced(Exception):
+        pass
+
+    def execve(*arguments):
+        started.append(arguments)
+        raise Replaced
+
+    started = []
+    monkeypatch.setattr(os, "execve", execve)
+    with pytest.raises(Replaced):
+        run_cli(*arguments, *(["--backend", "jax"] if arguments == ["info"] else []))
+    ((program, command, environment),) = started
+    assert program == sys.executable
+    assert command[1 : 3 + len(arguments)] == ["-m", "keras_atinet", *arguments]
+    assert environment["KERAS_BACKEND"] == ("jax" if arguments == ["info"] else "tensorflow")
+
+
+def test_the_backend_in_use_needs_no_new_process(run_cli, monkeypatch):
+    monkeypatch.setattr(info, "_NETWORKS", ())
+    monkeypatch.setattr(os, "execve", None)
+    assert run_cli("info", "--backend", keras.backend.backend()) == 0

@@ -1,0 +1,95 @@
+import json
+import os
+
+import numpy as np
+import pytest
+
+from keras_atinet import runs
+from keras_atinet.cli import train
+from keras_atinet.data import Rooms
+
+pytestmark = pytest.mark.backend_free
+
+
+class Received(Exception):
+    """Raised instead of training, with what training would get."""
+
+
+@pytest.fixture
+def settings(run_cli, monkeypatch, tmp_path):
+    """The settings that `keras-atinet train` would train with."""
+
+    def stop(folder, settings, command, verbose):
+        raise Received(settings)
+
+    def settings(*arguments):
+        with pytest.raises(Received) as received:
+            run_cli("train", *arguments)
+        return received.value.args[0]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "train", stop)
+    return settings
+
+
+def test_explicit_options_win_over_the_recipe(settings):
+    assert settings() == runs.DEFAULT
+    assert settings("--recipe", "paper") == runs.PAPER
+    assert runs.PAPER["deep_split"] and not runs.PAPER["augment"]
+    expected = {**runs.PAPER, "epochs": 3, "augment": True, "image_size": [32, 64]}
+    options = ["--epochs", 3, "--augment", "--image-size", 32, 64]
+    assert settings("--recipe", "paper", *options) == expected
+
+
+def test_the_data_tells_the_splits(settings, run_cli, tmp_path, capsys):
+    for split in ("train", "val"):
+        for key, name in (("image", "image"), ("depth", "depth"), ("label", "segmentation")):
+            (tmp_path / "arrays" / split / key).mkdir(parents=True)
+            np.save(tmp_path / "arrays" / split / key / "0.npy", Rooms(1, (32, 32))[0][name])
+    found = settings("--data", "arrays")
+    assert found["data"] == str(tmp_path / "arrays") and found["splits"] == ["train", "val"]
+    assert settings("--data", "arrays", "--splits", "val", "train")["splits"] == ["val", "train"]
+    (tmp_path / "arrays" / "train").rename(tmp_path / "train")
+    assert run_cli("train", "--data", "arrays") == 2
+    assert "one to hold out" in capsys.readouterr().err
+
+
+def test_a_resumed_run_keeps_its_settings(settings, run_cli, tmp_path, capsys):
+    settings_before = {**runs.DEFAULT, "epochs": 5, "tasks": ["depth"]}
+    runs.Run(tmp_path / "run").create(settings_before, "keras-atinet train")
+    assert settings("--resume", "run") == settings_before
+    assert run_cli("train", "--resume", "run", "--epochs", 9) == 2
+    assert "`--resume` takes all settings from the run" in capsys.readouterr().err
+    assert run_cli("train", "--out", "run") == 2
+    assert "or go on with this run: --resume run" in capsys.readouterr().err
+
+
+def test_a_resumed_run_keeps_its_backend(run_cli, monkeypatch, tmp_path):
+    def execve(program, command, environment):
+        raise Received(environment["KERAS_BACKEND"])
+
+    runs.Run(tmp_path).create(runs.DEFAULT, "keras-atinet train")
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["versions"]["backend"] = "another"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr(os, "execve", execve)
+    with pytest.raises(Received, match="another"):
+        run_cli("train", "--resume", tmp_path)
+
+
+def test_run_folders_are_numbered(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(train.new_folder(runs.DEFAULT)) == os.path.join("runs", "atinet-rooms-1")
+    (tmp_path / "runs" / "atinet-rooms-1").mkdir(parents=True)
+    assert str(train.new_folder(runs.DEFAULT)) == os.path.join("runs", "atinet-rooms-2")
+
+
+def test_a_finished_run_is_not_trained_again(settings, run_cli, monkeypatch, capsys):
+    run = runs.Run("run")
+    run.create({**runs.DEFAULT, "epochs": 2}, "keras-atinet train")
+    run.history.write_text("epoch,val_loss\n0,1.5\n1,1.4\n")
+    shown = []
+    monkeypatch.setattr(train, "print_scores", lambda folder, settings: shown.append(folder.path))
+    assert run_cli("train", "--resume", "run") == 0
+    assert "The run run is finished: 2 epochs." in capsys.readouterr().out
+    assert shown == [run.path]

@@ -1,0 +1,166 @@
+"""One run, from training to the exported file."""
+
+import csv
+import functools
+import json
+import os
+import shutil
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+from keras_atinet import SemanticSegmentation, evaluation, exporting, runs
+from keras_atinet.data import Rooms
+
+pytest.importorskip("matplotlib")
+Image = pytest.importorskip("PIL.Image")
+
+# One batch an epoch, so that the order of the samples does not matter.
+OPTIONS = ["--model", "split", "--epochs", 4, "--num-samples", 8, "--no-augment", "--verbose", 0]
+OPTIONS += ["--image-size", 32, 32, "--filters", *[4] * 5]
+TASKS = ("segmentation", "depth", "normal")
+
+
+def history(folder):
+    with (folder / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def column(folder, name):
+    return np.array([float(row[name]) for row in history(folder)])
+
+
+@pytest.fixture(scope="module")
+def run(run_cli, tmp_path_factory):
+    """A finished run."""
+    path = tmp_path_factory.mktemp("runs") / "finished"
+    assert run_cli("train", "--out", path, *OPTIONS) == 0
+    return path
+
+
+def test_train_writes_a_run_folder(run):
+    assert sorted(file.name for file in run.iterdir()) == [
+        "best.keras",
+        "config.json",
+        "history.csv",
+        "last.keras",
+        "predictions.png",
+    ]
+    config = json.loads((run / "config.json").read_text())
+    assert config["settings"]["model"] == "split"
+    assert config["settings"]["filters"] == [4] * 5
+    assert set(config["settings"]) == set(runs.DEFAULT)
+    assert config["versions"]["backend"] == keras.backend.backend()
+    assert config["command"].startswith("keras-atinet train --out")
+    np.testing.assert_allclose(column(run, "learning_rate"), [1e-3, 1e-3, 5e-4, 5e-4], rtol=1e-5)
+
+
+def test_an_interrupted_run_resumes_as_if_it_had_not_been(
+    run, run_cli, tmp_path, monkeypatch, capsys
+):
+    def stop(epoch, logs=None):
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    path = tmp_path / "interrupted"
+    stopper = keras.callbacks.LambdaCallback(on_epoch_begin=stop)
+    monkeypatch.setattr(runs, "train", functools.partial(runs.train, callbacks=[stopper]))
+    handler = signal.getsignal(signal.SIGINT)
+    assert run_cli("train", "--out", path, *OPTIONS) == 130
+    assert signal.getsignal(signal.SIGINT) is handler
+    shown = capsys.readouterr().out
+    assert "8 training and 2 held-out images" in shown and f"--resume {path}" in shown
+    assert [row["epoch"] for row in history(path)] == ["0", "1"]
+    assert (path / "best.keras").exists()
+    assert (path / "predictions.png").exists()
+    # As after a kill between the row of an epoch and its backup.
+    text = (path / "history.csv").read_text()
+    last_row = text.splitlines()[-1]
+    (path / "history.csv").write_text(text + "2" + last_row[1:] + "\n")
+
+    monkeypatch.undo()
+    assert run_cli("train", "--resume", path, "--verbose", 0) == 0
+    assert [row["epoch"] for row in history(path)] == ["0", "1", "2", "3"]
+    for name in ("val_loss", "depth_weight"):
+        np.testing.assert_allclose(column(path, name), column(run, name), rtol=1e-3)
+
+
+def test_evaluate_a_run(run, run_cli, tmp_path, capsys):
+    file = tmp_path / "new" / "numbers.json"
+    assert run_cli("evaluate", "--model", run, "--baseline", "--json", file) == 0
+    assert "mean_iou" in capsys.readouterr().out
+    numbers = json.loads(file.read_text())
+    assert tuple(numbers["results"]) == tuple(numbers["constant"]) == TASKS
+    best = min(history(run), key=lambda row: float(row["val_loss"]))
+    for task, values in numbers["results"].items():
+        assert set(values) == set(numbers["constant"][task])
+        for name, value in values.items():
+            assert value == pytest.approx(float(best[f"val_{task}_{name}"]), rel=1e-3, abs=1e-4)
+
+
+def test_info(run, run_cli, capsys):
+    assert run_cli("info", run) == 0
+    shown = capsys.readouterr().out
+    assert "segmentation (13), depth (1), normal (3)" in shown and "phase" not in shown
+    assert "DynamicWeightAverage" in shown and "Adam" in shown and "Grouped" not in shown
+
+
+def test_predict_any_picture(run, run_cli, tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (50, 70, 4)).astype("uint8")
+    (tmp_path / "b").mkdir()
+    paths = [tmp_path / "a.png", tmp_path / "a.jpg", tmp_path / "b" / "a.gif"]
+    Image.fromarray(pixels).save(paths[0])
+    Image.fromarray(pixels[..., 0]).save(paths[1])
+    Image.fromarray(pixels[..., 0]).convert("P").save(paths[2])
+    out = tmp_path / "out"
+    assert run_cli("predict", *paths, "--model", run, "--out", out) == 0
+    expected = {f"{name}_{task}.png" for name in ("a", "a-2", "a-3") for task in TASKS}
+    expected |= {"a.npz", "a-2.npz", "a-3.npz"}
+    assert {file.name for file in out.iterdir()} == expected
+    arrays = np.load(out / "a.npz")
+    assert arrays["segmentation"].dtype == np.int32
+    assert arrays["segmentation"].shape == (32, 32)
+    assert arrays["depth"].shape == (32, 32, 1)
+    np.testing.assert_allclose(np.linalg.norm(arrays["normal"], axis=-1), 1, atol=1e-3)
+    picture = np.asarray(Image.open(out / "a_segmentation.png"))
+    assert picture.shape == (50, 70, 3)
+    # Nearest: no colour but those of the classes.
+    colors = {tuple(color) for color in SemanticSegmentation().class_colors}
+    assert {tuple(color) for color in picture.reshape(-1, 3).tolist()} <= colors
+
+
+def test_report_of_two_runs(run, run_cli, tmp_path):
+    shutil.copytree(run, tmp_path / "other")
+    file = tmp_path / "new" / "report.html"
+    options = ("--out", file, "--pictures", 2, "--num-samples", 2)
+    assert run_cli("report", run, tmp_path / "other", *options) == 0
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    for expected in ("Scores on the held-out split", "Learning curves", "Best samples"):
+        assert expected in text
+    for expected in ("Confusion matrix of segmentation", "keras-atinet train", "seed"):
+        assert expected in text
+    assert "Attention masks" not in text  # this network has none
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="written on TensorFlow")
+def test_export(run, run_cli, tmp_path, capsys):
+    for package in ("onnx", "tf2onnx", "onnxruntime", "nncf"):
+        pytest.importorskip(package)
+    out = tmp_path / "model.onnx"
+    assert run_cli("export", run, "--format", "onnx", "--any-size", "--out", out) == 0
+    assert "model.onnx" in capsys.readouterr().out
+    model = keras.saving.load_model(run / "best.keras")
+    batches = runs.get_batches(Rooms(2, (32, 32), "test"), model.tasks, (32, 32), 2)
+    expected = evaluation.evaluate(model, batches)
+    results = evaluation.evaluate_function(model.tasks, exporting.ExportedModel(out), batches)
+    for task, values in expected.items():
+        for name, value in values.items():
+            assert results[task][name] == pytest.approx(value, rel=1e-3, abs=1e-4)
+
+    shutil.copytree(run, tmp_path / "run")
+    assert run_cli("export", tmp_path / "run", "--format", "onnx", "--int8", "--batch-size", 1) == 0
+    assert "best-int8.onnx" in capsys.readouterr().out
