@@ -53,7 +53,7 @@ class Hiding:
 
 sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
 import keras_atinet
-from keras_atinet.cli import main
+from keras_atinet.cli.main import main
 print(keras_atinet.__version__)
 main(["--help"])
 """

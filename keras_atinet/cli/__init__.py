@@ -1,3 +1,1 @@
-"""The command line."""
-
-from keras_atinet.cli.main import main
+"""The command line: a file for each command, with its options and what it does."""

@@ -9,7 +9,7 @@ from keras_atinet import models, runs
 from keras_atinet.runs import environment
 from keras_atinet.runs.recording import write_text
 from keras_atinet.study.page import PROTOCOL_TITLES, study_page
-from keras_atinet.study.plan import scored_epochs
+from keras_atinet.study.planning import scored_epochs
 from keras_atinet.study.results import write_csv
 from keras_atinet.study.summary import summarize
 from keras_atinet.study.tables import comparison_tables, limits_of_test, markdown, score_table

@@ -8,7 +8,7 @@ import keras
 from keras_atinet import evaluation, runs
 from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.runs.recording import read_rows, write_rows, write_text
-from keras_atinet.study.plan import scored_epochs
+from keras_atinet.study.planning import scored_epochs
 
 SCORES = "scores.csv"
 RESULTS = "results.json"

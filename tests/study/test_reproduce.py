@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import cli, evaluation, runs
+from keras_atinet import evaluation, runs
 from keras_atinet import study as study_package
+from keras_atinet.cli import main as cli
 from keras_atinet.runs.recording import write_rows
 from keras_atinet.study import NETWORKS
 from keras_atinet.study.training import _last_scores

@@ -7,7 +7,7 @@ import os
 import keras
 import pytest
 
-from keras_atinet import cli
+from keras_atinet.cli import main as cli
 from keras_atinet.cli.main import build_parser
 
 keras_tuner = pytest.importorskip("keras_tuner")
