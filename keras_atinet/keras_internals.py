@@ -12,6 +12,11 @@ def untrack(layer, sublayer):
     layer._tracker.untrack(sublayer)
 
 
+def branch_order(names):
+    """The order in which a functional model computes equal branches to outputs of these names."""
+    return sorted(names, reverse=True)
+
+
 def optimizer_weights(optimizer):
     """The weights that an optimizer was built for, in order."""
     return optimizer._trainable_variables

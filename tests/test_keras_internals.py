@@ -25,6 +25,26 @@ def test_untrack():
     assert layer.weights == []
 
 
+def test_branch_order():
+    called = []
+
+    class Note(keras.layers.Layer):
+        def call(self, inputs):
+            called.append(self.name)
+            return inputs + 1.0
+
+    names = ("depth", "segmentation", "normal", "edges")
+    image = keras.Input((2,))
+    shared = keras.layers.Dense(2)
+    outputs = {}
+    for name in names:
+        outputs[name] = shared(Note(name=name)(image))
+    model = keras.Model(image, outputs)
+    called.clear()
+    model(np.ones((1, 2), "float32"))
+    assert called == keras_internals.branch_order(names)
+
+
 def test_accumulation(weights):
     optimizer = keras.optimizers.SGD(1.0, gradient_accumulation_steps=2)
     optimizer.build(weights)

@@ -1,6 +1,7 @@
 import ast
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,12 @@ def test_the_command_line_is_imported_by_no_other_code():
         tree = ast.parse(path.read_text(encoding="utf-8"))
         found = [name for name in imports(ast.walk(tree)) if name.startswith("keras_atinet.cli")]
         assert not found, f"{path} imports {found}"
+
+
+def test_the_order_is_that_of_the_documentation():
+    file = Path(__file__).parents[1] / "CONTRIBUTING.md"
+    rows = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [place for place in ORDER if place not in ("version", "__main__")]
 
 
 def test_each_backend_is_imported_by_files_of_its_name_only():

@@ -6,8 +6,8 @@ class Balancer(keras.layers.Layer):
     """Turns the losses of K tasks into one objective. Base class; works in float32.
 
     A balancer is a layer so that its state is saved and restored with the model; trainable weights
-    of its own are trained by the model's optimizer. One that weighs losses overrides
-    `task_weights`, or `call` where its objective is no weighted sum. One that weighs gradients
+    of its own are trained by the model's optimizer. A loss-based one overrides
+    `task_weights`, or `call` where its objective is not a weighted sum. A gradient-based one
     derives from `GradientBalancer`. A network for one task never asks its balancer.
 
     Call arguments:
@@ -29,18 +29,18 @@ class Balancer(keras.layers.Layer):
     def task_weights(self, losses, present):
         """The weight of every task in this step, `(K,)`; logged as `<task>_weight`.
 
-        Asked after `call`. Where the objective is no weighted sum, its derivatives by the losses.
+        Asked after `call`. Where the objective is not a weighted sum, its derivatives with respect to the losses.
         """
         return ops.ones_like(losses)
 
     def end_epoch(self, losses):
-        """Takes note of an epoch's mean training losses, a float32 array `(K,)`.
+        """Updates its state from an epoch's mean training losses, a float32 array `(K,)`.
 
         Called outside the compiled step, after every epoch of `fit`.
         """
 
     def restart(self):
-        """Forgets what it has learnt: its weights become those of a new balancer."""
+        """Resets its state: its weights become those of a new balancer."""
         new = type(self).from_config(self.get_config())
         new.build_from_config(self.get_build_config())
         for weight, value in zip(self.weights, new.weights, strict=True):

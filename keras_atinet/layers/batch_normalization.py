@@ -17,7 +17,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         training: bool, whether to use the batch's own statistics.
         bias: optional float tensor `(channels,)`: what is normalized is `inputs + bias`. The sum
             is never made. In training the bias cancels against the batch's mean and moves the
-            moving mean alone; the gradient by it is 0.
+            moving mean alone; the gradient with respect to it is 0.
 
     Returns:
         Tensor of the shape of `inputs`, compute dtype.

@@ -1,7 +1,7 @@
 """Metrics of depth in metres.
 
 All of them are called with `y_true` and `y_pred` `(batch, height, width, 1)` and an optional
-`sample_weight` `(batch, height, width)` or `(batch,)`. A pixel of weight 0 is void: its true depth
+`sample_weight` `(batch, height, width)` or `(batch,)`. A pixel of weight 0 is ignored: its true depth
 may be 0, NaN or infinite. A pixel of positive weight needs a true depth above 0.
 """
 
@@ -25,7 +25,7 @@ class AbsoluteError(PixelMean):
     Call arguments:
         y_true: float depth in metres `(batch, height, width, 1)`.
         y_pred: float depth in metres `(batch, height, width, 1)`.
-        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is void.
+        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is ignored.
             Default: 1 everywhere.
 
     Returns:

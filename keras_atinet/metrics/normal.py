@@ -1,7 +1,7 @@
 """Metrics of surface normals, in degrees.
 
 All of them are called with vectors `y_true` and `y_pred` `(batch, height, width, 3)` of any length
-and an optional `sample_weight` `(batch, height, width)` or `(batch,)`. A pixel of weight 0 is void.
+and an optional `sample_weight` `(batch, height, width)` or `(batch,)`. A pixel of weight 0 is ignored.
 """
 
 import math
@@ -42,7 +42,7 @@ class MeanAngularError(PixelMean):
         y_true: float vectors `(batch, height, width, 3)`.
         y_pred: float vectors `(batch, height, width, 3)`, normalised here. The zero vector counts
             as 90 degrees off.
-        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is void.
+        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is ignored.
             Default: 1 everywhere.
 
     Returns:

@@ -25,7 +25,7 @@ class MeanIoU(PixelMetric):
         y_true: integer classes `(batch, height, width)`. Classes outside `[0, num_classes)` have
             no place in the matrix and are left out, whatever their weight.
         y_pred: float logits `(batch, height, width, num_classes)`.
-        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is void.
+        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is ignored.
             Default: 1 everywhere.
 
     Returns:
@@ -100,7 +100,7 @@ class PixelAccuracy(PixelMean):
     Call arguments:
         y_true: integer classes `(batch, height, width)`.
         y_pred: float logits `(batch, height, width, num_classes)`.
-        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is void.
+        sample_weight: float `(batch, height, width)` or `(batch,)`, 0 where a pixel is ignored.
             Default: 1 everywhere.
 
     Returns:

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_atinet.keras_internals import branch_order
 from keras_atinet.layers import AttentionMask, BilinearUpSampling2D, ConvBlock, MaxPooling2D
 from keras_atinet.models.segnet import decoder_width
 
@@ -78,9 +79,8 @@ def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
 
 
 def _in_order(segments):
-    # Keras runs the tasks' layers in this order, on which the moving averages of what the tasks
-    # share depend a little.
-    return [piece for name in sorted(segments, reverse=True) for piece in segments[name]]
+    # The moving averages of what the tasks share depend a little on the order.
+    return [segment for name in branch_order(segments) for segment in segments[name]]
 
 
 def _attend(x, feature, dtype, name):

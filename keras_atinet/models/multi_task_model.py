@@ -1,3 +1,5 @@
+import inspect
+
 import keras
 
 from keras_atinet.balancing import Equal, get_balancer
@@ -103,7 +105,7 @@ class MultiTaskModel(TrainStep, keras.Model):
                 `keras_atinet.balancing.Balancer`.
             loss: optional dict task name -> Keras loss, its name or a function, instead of the
                 task's own loss. A `keras.losses.Loss` should average with
-                `reduction="mean_with_sample_weight"`: void pixels have weight 0.
+                `reduction="mean_with_sample_weight"`: ignored pixels have weight 0.
             metrics: optional dict task name -> list of Keras metrics, instead of the tasks' own.
                 They see valid pixels only, as `sample_weight`. `{}` means none.
             on_nonfinite: `"raise"` (`fit` stops with an error that names task and step where a
@@ -219,51 +221,24 @@ class MultiTaskModel(TrainStep, keras.Model):
                     f"Received keys: {sorted(value)}."
                 )
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        *args,
-        **kwargs,
-    ):
-        """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
-        callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
+    def fit(self, x=None, *args, **kwargs):
+        """`keras.Model.fit`, with the callbacks that the balancer and the network need.
+
+        Args:
+            x, *args, **kwargs: as for `keras.Model.fit`.
+        """
+        arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
+        initial_epoch = arguments.get("initial_epoch", 0)
+        callbacks = self._complete_callbacks(_as_list(arguments.get("callbacks")), initial_epoch)
         if hasattr(x, "epochs"):
             callbacks = [x.epochs.follow(initial_epoch), *callbacks]
-            if steps_per_epoch:
+            if arguments.get("steps_per_epoch"):
                 # Keras takes batches in groups, of which the last one is full too.
                 group = self.steps_per_execution
-                x = x.stream(-(-steps_per_epoch // group) * group)
+                arguments["x"] = x.stream(-(-arguments["steps_per_epoch"] // group) * group)
             # In its own order already; Keras would warn that it cannot shuffle it.
-            shuffle = False
-        return super().fit(
-            x,
-            y,
-            batch_size,
-            epochs,
-            verbose,
-            callbacks,
-            validation_split,
-            validation_data,
-            shuffle,
-            class_weight,
-            sample_weight,
-            initial_epoch,
-            steps_per_epoch,
-            *args,
-            **kwargs,
-        )
+            arguments["shuffle"] = False
+        return super().fit(**{**arguments, "callbacks": callbacks})
 
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.

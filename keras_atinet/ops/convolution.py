@@ -8,8 +8,8 @@ def conv(inputs, kernel, bias=None):
 
     `y[b, i, j, o] = bias[o] + sum over p, q, c of x[b, i + p - r, j + q - s, c] kernel[p, q, c, o]`
     with `r = (kernel height - 1) / 2` and `s` likewise. On PyTorch nothing is copied from one
-    layout to another, as `keras.ops.conv` does; on JAX 1x1 kernels and, on a CPU, gradients by
-    kernels are products of matrices.
+    layout to another, as `keras.ops.conv` does; on JAX 1x1 kernels and, on a CPU, gradients with
+    respect to kernels are products of matrices.
 
     Args:
         inputs: float tensor `(batch, height, width, in)`, or a list of tensors whose channels
@@ -25,8 +25,8 @@ def conv(inputs, kernel, bias=None):
     if not isinstance(inputs, (list, tuple)):
         return _conv(inputs, kernel, bias)
     # A sum of convolutions keeps no copy of the inputs for the backward pass.
-    ends = np.cumsum([x.shape[-1] for x in inputs])
-    (x, part), *others = zip(inputs, ops.split(kernel, ends[:-1].tolist(), axis=2), strict=True)
+    places = np.cumsum([x.shape[-1] for x in inputs])[:-1].tolist()
+    (x, part), *others = zip(inputs, ops.split(kernel, places, axis=2), strict=True)
     return sum((_conv(x, part) for x, part in others), start=_conv(x, part, bias))
 
 

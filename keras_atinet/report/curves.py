@@ -1,4 +1,4 @@
-"""The charts of a run: what each task learnt, and how it was weighed."""
+"""The charts of a run: what each task learnt, and its weight."""
 
 import math
 

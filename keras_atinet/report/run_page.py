@@ -33,7 +33,7 @@ def run_report(paths, num_pictures=6, num_samples=None):
         str, HTML.
 
     Raises:
-        FileNotFoundError: if a folder is no run, or has no model yet.
+        FileNotFoundError: if a folder is not a run, or has no model yet.
         ImportError: if matplotlib or Pillow is not installed.
 
     Example:

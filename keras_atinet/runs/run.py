@@ -72,5 +72,5 @@ class Run:
     def best_loss(self):
         """The held-out loss of `best.keras`, or None if there is no such file yet."""
         losses = [float(row["val_loss"]) for row in self.rows()]
-        # A process that was killed while it wrote leaves a file that is no archive.
+        # A process that was killed while it wrote leaves a file that is not an archive.
         return min(losses, default=None) if zipfile.is_zipfile(self.best) else None

@@ -29,10 +29,10 @@ def get_callbacks(run, settings, model):
 
 
 def train(run, settings, command, verbose=1, report=print, callbacks=()):
-    """Trains a new run, or goes on with one that has a backup.
+    """Trains a new run, or resumes one that has a backup.
 
-    A process that is killed at any moment loses the epoch that it was in; what goes on gives the
-    numbers of a run that was not disturbed.
+    A process that is killed at any moment loses the epoch that it was in; a resumed run gives the
+    numbers of an undisturbed one.
 
     Args:
         run: `Run`.

@@ -36,7 +36,7 @@ class TestScores(keras.callbacks.Callback):
 
 
 def train_trial(run, settings, command, verbose=0, report=print, callbacks=()):
-    """Trains a run, or goes on with one, and writes its scores to `results.json`.
+    """Trains or resumes a run, and writes its scores to `results.json`.
 
     Args:
         run: `runs.Run`.

@@ -26,11 +26,11 @@ NYU13_CLASSES = {
 class SemanticSegmentation(Task):
     """A class for every pixel: logits, cross-entropy (eq. 2), mean IoU (eq. 7), pixel accuracy.
 
-    A label outside `[0, num_classes)` (-1 and 255, say) is void, and so is `ignore_class`.
+    A label outside `[0, num_classes)` (-1 and 255, say) is ignored, and so is `ignore_class`.
 
     Args:
         num_classes: int. Defaults to 13, the NYUv2 classes.
-        ignore_class: optional int, a void label among the classes or beside them.
+        ignore_class: optional int, a label to ignore, among the classes or beside them.
         class_names: optional sequence of str.
         class_colors: optional sequence of RGB triples in `[0, 255]`.
         name: str. Defaults to `"segmentation"`.

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_atinet import ATINet
+from keras_atinet.keras_internals import branch_order
 from keras_atinet.layers import AttentionMask, ConvBlock, TaskDistillation
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
@@ -43,8 +44,7 @@ class SmallATINet(ATINet):
             mask = AttentionMask(width, dtype=dtype, name=f"{name}_mask")(x)
             attended = keras.layers.Multiply(dtype=dtype, name=f"{name}_attended")
             features[name] = block(attended([mask, distilled]))
-        # In the order in which Keras computes them.
-        segments = [([x, distilled], features[name]) for name in sorted(names, reverse=True)]
+        segments = [([x, distilled], features[name]) for name in branch_order(names)]
         outputs = prediction_heads(features, tasks, filters, dtype=dtype)
         config = {"input_shape": input_shape, "filters": filters, "remat": remat}
         segments = segments if remat else []

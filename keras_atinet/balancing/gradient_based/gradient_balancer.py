@@ -10,13 +10,13 @@ OVER = ("shared_weights", "bottleneck")
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class GradientBalancer(Balancer):
-    """Weighs the gradients of the tasks where they meet; by itself, it adds them up.
+    """Weights the gradients of the tasks with respect to what they share; by itself, it adds them up.
 
     With `g_k` the gradient of the loss of task k by what the tasks share, the update follows
     `sum_k w_k g_k`. Weights of the network that belong to one task (masks, heads) always get the
     gradient of their own task. A subclass gives `w` from the inner products `G_jk = g_j . g_k`
     (`gradient_weights`), or the sum itself (`combine`). Its state is in weights that are not
-    trainable: the update has no gradient by the balancer's own.
+    trainable: the update has no gradient with respect to the balancer's own.
 
     Args:
         over: what the gradients are taken by. `"shared_weights"` is exact: one backward pass for

@@ -90,7 +90,7 @@ class FAMO(Balancer):
 
         momentums = BETA_1 * self.momentums.value + (1 - BETA_1) * gradient
         velocities = BETA_2 * self.velocities.value + (1 - BETA_2) * ops.square(gradient)
-        steps = ops.maximum(self.seen.value, 1.0)  # The first sight of a task is no step.
+        steps = ops.maximum(self.seen.value, 1.0)  # The first batch with a task is not a step.
         mean = momentums / (1 - ops.power(BETA_1, steps))
         spread = ops.sqrt(velocities / (1 - ops.power(BETA_2, steps)))
         logits = self.logits.value - self.learning_rate * mean / (spread + EPSILON)

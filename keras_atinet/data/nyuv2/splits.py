@@ -24,7 +24,7 @@ def read_split(path, split, num_samples):
     Raises:
         ImportError: if SciPy is not installed.
         FileNotFoundError: if the file is not there.
-        ValueError: if it is no such file, or names a sample that is not there.
+        ValueError: if it is not such a file, or names a sample that is not there.
     """
     if not path.is_file():
         raise FileNotFoundError(

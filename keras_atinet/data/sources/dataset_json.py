@@ -13,7 +13,7 @@ def read_dataset_json(path):
         dict; empty without the file.
 
     Raises:
-        ValueError: if the file is no JSON, or something it says is not of the right kind.
+        ValueError: if the file is not JSON, or something it says is not of the right kind.
     """
     file = path / "dataset.json"
     if not file.is_file():

@@ -40,7 +40,7 @@ class Parquet(ArraySource):
     Raises:
         ImportError: if pyarrow is not installed.
         FileNotFoundError: if the folder, the split, one of its files or a task is not there.
-        ValueError: if a file is no parquet file, or a sample is invalid.
+        ValueError: if a file is not a parquet file, or a sample is invalid.
 
     Example:
 
