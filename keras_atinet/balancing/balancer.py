@@ -29,7 +29,8 @@ class Balancer(keras.layers.Layer):
     def task_weights(self, losses, present):
         """The weight of every task in this step, `(K,)`; logged as `<task>_weight`.
 
-        Asked after `call`. Where the objective is not a weighted sum, its derivatives with respect to the losses.
+        Called after `call`. Where the objective is not a weighted sum, these are its derivatives
+        with respect to the losses.
         """
         return ops.ones_like(losses)
 

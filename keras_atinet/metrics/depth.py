@@ -1,8 +1,8 @@
 """Metrics of depth in metres.
 
 All of them are called with `y_true` and `y_pred` `(batch, height, width, 1)` and an optional
-`sample_weight` `(batch, height, width)` or `(batch,)`. A pixel of weight 0 is ignored: its true depth
-may be 0, NaN or infinite. A pixel of positive weight needs a true depth above 0.
+`sample_weight` `(batch, height, width)` or `(batch,)`. A pixel of weight 0 is ignored: its true
+depth may be 0, NaN or infinite. A pixel of positive weight needs a true depth above 0.
 """
 
 import keras

@@ -1,7 +1,8 @@
 """Metrics of surface normals, in degrees.
 
 All of them are called with vectors `y_true` and `y_pred` `(batch, height, width, 3)` of any length
-and an optional `sample_weight` `(batch, height, width)` or `(batch,)`. A pixel of weight 0 is ignored.
+and an optional `sample_weight` `(batch, height, width)` or `(batch,)`. A pixel of weight 0 is
+ignored.
 """
 
 import math

@@ -38,8 +38,8 @@ def normals_from_depth(depth, intrinsics, radius=5, tolerance=0.05):
         enough known pixels and a small misfit, as on objects thinner than a window.
 
     Raises:
-        ValueError: if `depth` is not an image, `intrinsics` are not four numbers with positive focal
-            lengths, or `radius` or `tolerance` is not positive.
+        ValueError: if `depth` is not an image, `intrinsics` are not four numbers with positive
+            focal lengths, or `radius` or `tolerance` is not positive.
 
     Example:
 
