@@ -12,17 +12,17 @@ OVER = ("shared_weights", "bottleneck")
 class GradientBalancer(Balancer):
     """Weights the tasks' gradients with respect to what they share; by itself, it adds them up.
 
-    With `g_k` the gradient of the loss of task k with respect to what the tasks share, the update follows
-    `sum_k w_k g_k`. Weights of the network that belong to one task (masks, heads) always get the
+    With `g_k` the gradient of the loss of task k with respect to what the tasks share, the update
+    follows `sum_k w_k g_k`. Weights of the network that belong to one task (masks, heads) always get the
     gradient of their own task. A subclass gives `w` from the inner products `G_jk = g_j . g_k`
     (`gradient_weights`), or the sum itself (`combine`). Its state is in weights that are not
     trainable: the update has no gradient with respect to the balancer's own.
 
     Args:
-        over: what the gradients are taken by. `"shared_weights"` is exact: one backward pass for
-            each task through the shared network. `"bottleneck"`, the idea of MGDA-UB: by the
-            features that the shared network hands to the tasks, and by the shared weights after
-            them; their sum then goes back through the shared network once.
+        over: what the gradients are taken with respect to. `"shared_weights"` is exact: one
+            backward pass for each task through the shared network. `"bottleneck"`, the idea of
+            MGDA-UB: the features that the shared network hands to the tasks, and the shared
+            weights after them; their sum then goes back through the shared network once.
             Defaults to `"shared_weights"`.
         diagnostics: bool, also log the norm of every `g_k` (`<task>_gradient_norm`) and the cosine
             of every pair (`<task>_<task>_cosine`). Defaults to `False`.
