@@ -11,7 +11,8 @@ import pytest
 
 import keras_atinet
 
-FILTERS = (4, 6, 8, 10, 12)
+# JAX compiles an initializer for every shape of a kernel.
+FILTERS = (4,) * 5 if keras.backend.backend() == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
 one_backend = pytest.mark.one_backend
 NETWORKS = [
@@ -145,7 +146,7 @@ numpy.savez(sys.argv[3], **{k: keras.ops.convert_to_numpy(v) for k, v in outputs
 
 @one_backend
 def test_a_saved_model_loads_on_the_other_backends(tmp_path):
-    model = keras_atinet.ATINet(input_shape=SHAPE, filters=FILTERS)
+    model = keras_atinet.ATINet(input_shape=SHAPE, filters=(4,) * 5)
     model.compile(keras.optimizers.Adam(1e-3), balancer="dwa")
     model.distillation_active = True
     model.save(tmp_path / "model.keras")

@@ -14,8 +14,8 @@ class GradientBalancer(Balancer):
 
     With `g_k` the gradient of the loss of task k with respect to what the tasks share, the update
     follows `sum_k w_k g_k`. Weights of the network that belong to one task (masks, heads) always
-    get the gradient of their own task. A subclass gives `w` from the inner products
-    `G_jk = g_j . g_k` (`gradient_weights`), or the sum itself (`combine`). Its state is in weights that are not
+    get the gradient of their own task. A subclass gives `w` from the inner products `G_jk = g_j .
+    g_k` (`gradient_weights`), or the sum itself (`combine`). Its state is in weights that are not
     trainable: the update has no gradient with respect to the balancer's own.
 
     Args:
