@@ -28,6 +28,7 @@ def main():
     parser.add_argument(
         "--alternative", nargs="+", choices=workload.ALTERNATIVES, help="another way"
     )
+    parser.add_argument("--checkout", help="folder with another version of this package")
     parser.add_argument("--folded", action="store_true", help="`for_inference()` as well")
     arguments = parser.parse_args()
     load = workload.from_arguments(arguments)
