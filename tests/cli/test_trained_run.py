@@ -164,3 +164,31 @@ def test_export(run, run_cli, tmp_path, capsys):
     shutil.copytree(run, tmp_path / "run")
     assert run_cli("export", tmp_path / "run", "--format", "onnx", "--int8", "--batch-size", 1) == 0
     assert "best-int8.onnx" in capsys.readouterr().out
+
+
+@pytest.mark.one_backend
+def test_atinet_trains_on_a_folder_and_switches_phase(run_cli, tmp_path, capsys):
+    folder = tmp_path / "rooms13"
+    for split in ("train", "test"):
+        for index, sample in enumerate(Rooms(3, (40, 48), split)):
+            pictures = {
+                "image": (sample["image"] * 255).astype("uint8"),
+                "label13": sample["segmentation"].astype("uint8"),
+                "depth": (sample["depth"][..., 0] * 1000).astype("uint16"),
+                "normal": np.rint((sample["normal"] + 1) * 127.5).astype("uint8"),
+            }
+            for key, array in pictures.items():
+                (folder / split / key).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(array).save(folder / split / key / f"{index}.png")
+    path = tmp_path / "atinet"
+    arguments = ["--tasks", "segmentation", "normal", "--switch-at", 0.5, "--epochs", 2]
+    arguments += ["--image-size", 32, 32, "--filters", *[4] * 5, "--verbose", 0]
+    assert run_cli("train", "--data", folder, *arguments, "--out", path) == 0
+    assert "3 training and 3 held-out images" in capsys.readouterr().out
+    assert run_cli("info", path / "last.keras") == 0
+    shown = capsys.readouterr().out
+    assert "segmentation (13), normal (3)" in shown and "2 (distilled)" in shown
+    assert "DynamicWeightAverage" in shown and "Adam" in shown and "Grouped" not in shown
+    options = ("--data", folder, "--split", "train", "--averaging", "batch", "--batch-size", 2)
+    assert run_cli("evaluate", "--model", path / "last.keras", *options) == 0
+    assert "3 images, split 'train'" in capsys.readouterr().out
