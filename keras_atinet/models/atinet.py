@@ -88,12 +88,17 @@ class ATINet(MultiTaskModel):
 
     @property
     def distillation_active(self):
-        """Bool, whether the decoder reads the distilled bottleneck (phase 2). Can be set."""
+        """Bool, whether the decoder reads the distilled bottleneck (phase 2). Can be set.
+
+        True makes `distillation_share` 1 if it is 0, False makes it 0.
+        """
         return self.distillation_share > 0
 
     @distillation_active.setter
     def distillation_active(self, active):
-        self.distillation_share = bool(active)
+        # On TensorFlow, setting an attribute to what it is already does not come here.
+        if bool(active) != self.distillation_active:
+            self.distillation_share = bool(active)
 
     @property
     def distillation_share(self):

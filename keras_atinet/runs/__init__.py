@@ -1,5 +1,6 @@
 """Runs: settings, the model and data that they describe, and the folder that training writes."""
 
+from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import (
     constant_baseline,
     get_batches,
@@ -7,7 +8,6 @@ from keras_atinet.runs.data import (
     open_splits,
     source_tasks,
 )
-from keras_atinet.runs.interruption import Interruption
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.run import Run
 from keras_atinet.runs.saved_model import find_model, load_model

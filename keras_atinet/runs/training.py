@@ -3,8 +3,8 @@
 import keras
 
 from keras_atinet.data import random_mirror
+from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import get_batches, open_splits, source_tasks
-from keras_atinet.runs.interruption import Interruption
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.recording import History, TrainingTime
 from keras_atinet.training import PhaseSwitch

@@ -237,8 +237,14 @@ def test_a_ramp(small):
     model.distillation_share = 0.5
     assert switched_on(model, switch, 10, initial_epoch=6) == [0.75, 1, 1, 1]
     assert switched_on(model, keras_atinet.PhaseSwitch(at=0.9, reset=()), 10) == [1] * 10
+    model.distillation_share = 0.5
+    model.distillation_active = True  # it is already
+    assert model.distillation_share == 0.5
     model.distillation_active = False
     assert model.distillation_share == 0
+    model.distillation_active = True
+    assert model.distillation_share == 1
+    model.distillation_active = False
     assert switched_on(model, keras_atinet.PhaseSwitch(at=0, reset=()), 3) == [1, 1, 1]
     for share in (1.5, "a"):
         with pytest.raises(ValueError, match=rf"`distillation_share`.*\[0, 1\].*{share}"):
@@ -298,7 +304,7 @@ def test_fit_leaves_trained_attention_alone(small, batch, values, capsys, tmp_pa
     model = small(optimizer=keras.optimizers.SGD(0.0))
     for variable in model.variables:
         variable.assign(random.uniform(0.5, 1.5, variable.shape))
-    model.distillation_active = True
+    model.distillation_share = 1
     before = values(model.trainable_variables)
     model.fit(images, targets, epochs=2, verbose=0)
     for old, new in zip(before, values(model.trainable_variables), strict=True):

@@ -2,7 +2,8 @@
 
 1. `targets.py`: what the user gave becomes targets and pixel weights by task.
 2. `network_split.py`: the network in two, a trunk that the tasks share and their branches.
-3. `common.py`: from targets to losses and objectives, from gradients to one update and its logs.
+3. `common.py`: from targets to losses and objectives, from gradients to one update; whether it is
+   taken (`is_update`); its logs.
 4. `gradients.py`: how the gradients of the tasks become one.
 5. `tensorflow.py`, `jax.py`, `torch.py`: three files of the same shape, one for each backend, that
    differentiate and update.
