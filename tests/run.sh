@@ -16,7 +16,8 @@ $install --no-deps LibMTL==1.1.5
 export TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=
 # A process for each core: more threads would wait for one another.
 export OMP_NUM_THREADS=1
-# Most of JAX's time is compiling, and the tests compile much twice.
+# Most of JAX's time is compiling, and the tests compile much twice; what it compiles is tiny.
+export JAX_DISABLE_MOST_OPTIMIZATIONS=1
 export JAX_COMPILATION_CACHE_DIR=$PWD/$environment/jax-cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 for backend in ${BACKENDS:-tensorflow jax torch}; do
     echo "== $backend"

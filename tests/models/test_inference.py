@@ -8,7 +8,7 @@ import keras_atinet
 
 one_backend = pytest.mark.one_backend
 # JAX compiles an initializer for every shape of a kernel.
-FILTERS = (4,) * 5 if keras.backend.backend() == "jax" else (4, 6, 8, 10, 12)
+FILTERS = (8,) * 5 if keras.backend.backend() == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
 NETWORKS = {
     "atinet_1": keras_atinet.ATINet,
@@ -75,16 +75,13 @@ def assert_equal(outputs, expected, bound=1e-5):
     assert set(outputs) == set(expected)
     for name, output in outputs.items():
         assert output.shape == expected[name].shape
-        assert expected[name].std() > 1e-2  # or equality would say nothing
+        assert expected[name].std() > 1e-3  # or equality would say nothing
         assert np.abs(output - expected[name]).mean() < bound, name
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in ("atinet_ramp", "single") else pytest.param(name, marks=one_backend)
-        for name in NETWORKS
-    ],
+    [name if name == "atinet_ramp" else pytest.param(name, marks=one_backend) for name in NETWORKS],
 )
 def test_outputs_are_those_of_the_network(name, tmp_path, predict):
     model = make(name)

@@ -17,6 +17,8 @@ from keras_atinet.tasks import get_tasks
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("PIL")
+# What a study trains, and how it is evaluated, is tested on each backend elsewhere.
+pytestmark = pytest.mark.one_backend
 STUDY = ["reproduce", "table1", "--data", "rooms", "--scale", "tiny", "--seeds", "1"]
 RUN = "split-dwa-seed0"
 SMALL = ["--models", "split", "--epochs", "2", "--num-samples", "8", "--batch-size", "8"]
@@ -71,7 +73,6 @@ def test_both_protocols_from_one_training(study):
     assert results["seconds"] == pytest.approx(seconds)
 
 
-@pytest.mark.backend_free
 def test_the_paper_protocol_averages_the_last_epochs(tmp_path):
     tasks = get_tasks(["depth"])
     names = ["loss", *(metric.name for metric in tasks[0].metrics())]
@@ -113,7 +114,6 @@ def test_a_run_is_finished_on_its_backend(study, tmp_path, capsys):
     assert "`--backend another`" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="on the quickest backend only")
 def test_all_networks_of_table_1(tmp_path, monkeypatch, capsys):
     options = [*STUDY, "--num-samples", 8, "--epochs", 2, "--out", tmp_path]
     assert run_cli(*options, "--models", "atinet") == 0

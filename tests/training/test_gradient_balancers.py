@@ -24,6 +24,10 @@ BACKEND = keras.backend.backend()
 NAMES = [name for name, kind in BALANCERS.items() if issubclass(kind, GradientBalancer)]
 TASKS = {"segmentation": 5, "depth": 1, "normal": 3}
 RATE = 0.1
+# One that solves a small problem, one that draws an order, one that has state. All are stepped on
+# all backends by `test_the_same_steps_on_every_backend`.
+REPRESENTATIVE = ("cagrad", "pcgrad", "nashmtl")
+one_backend = pytest.mark.one_backend
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -98,9 +102,12 @@ def plain():
 @pytest.mark.parametrize(
     ("name", "over", "eager"),
     [
-        *((name, over, True) for name in NAMES for over in ("shared_weights", "bottleneck")),
-        # One that has solved a small problem, one that draws an order, one that has state.
-        *((name, "shared_weights", False) for name in ("cagrad", "pcgrad", "nashmtl")),
+        *(
+            pytest.param(name, over, True, marks=() if name in REPRESENTATIVE else one_backend)
+            for name in NAMES
+            for over in ("shared_weights", "bottleneck")
+        ),
+        *((name, "shared_weights", False) for name in REPRESENTATIVE),
     ],
 )
 def test_one_step(plain, name, over, eager):
@@ -134,7 +141,10 @@ def test_a_resumed_training_goes_on(tmp_path, name):
     np.testing.assert_allclose(shared, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in REPRESENTATIVE else pytest.param(name, marks=one_backend) for name in NAMES],
+)
 def test_missing_labels(name):
     """A batch without labels of one task moves as the others alone; its head rests."""
     model = smooth(make_balancer(name))
