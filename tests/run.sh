@@ -21,5 +21,5 @@ export JAX_DISABLE_MOST_OPTIMIZATIONS=1
 export JAX_COMPILATION_CACHE_DIR=$PWD/$environment/jax-cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 for backend in ${BACKENDS:-tensorflow jax torch}; do
     echo "== $backend"
-    KERAS_BACKEND=$backend $environment/bin/python -m pytest -q -n "${WORKERS:-2}" "$@"
+    KERAS_BACKEND=$backend $environment/bin/python -m pytest -q -n "${WORKERS:-2}" --dist worksteal "$@"
 done

@@ -80,7 +80,7 @@ def test_the_first_odd_step_is_named_if_steps_come_out_of_order(make):
         callback.on_epoch_end(0)
 
 
-@pytest.mark.parametrize("run_eagerly", [True, False])
+@pytest.mark.parametrize("run_eagerly", [pytest.param(True, marks=pytest.mark.one_backend), False])
 def test_fit_skips_and_counts(make, steps, values, run_eagerly):
     model = make(on_nonfinite="skip", balancer=GradientBalancer(), run_eagerly=run_eagerly)
     logs = model.fit(*steps, batch_size=1, epochs=2, shuffle=False, verbose=0).history

@@ -81,6 +81,7 @@ def test_xla_gives_the_backward_pass_less_memory():
     assert taken(remat) < 0.6 * taken(plain)
 
 
+@pytest.mark.one_backend
 def test_saved_and_loaded(make, tmp_path):
     model = make(MTAN, remat="attention")
     model.save(tmp_path / "model.keras")

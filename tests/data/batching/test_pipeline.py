@@ -152,6 +152,7 @@ def test_both_pipelines_give_the_same():
         assert_same(dataset.as_numpy_iterator(), batches.as_numpy_iterator())
 
 
+@pytest.mark.one_backend
 def test_workers_of_all_kinds_give_the_same():
     rooms = Rooms(10, image_size=(8, 12))
     options = dict(batch_size=3, augment=random_mirror, shuffle=True)
