@@ -72,20 +72,22 @@ def keras_batch_normalization():
 
 
 @contextlib.contextmanager
-def torch_native_batch_norm():
-    """On PyTorch, the undocumented `torch.native_batch_norm`, which returns the statistics."""
+def torch_functional_batch_norm():
+    """On PyTorch, the documented `torch.nn.functional.batch_norm`."""
     import torch
 
-    from keras_atinet.layers import batch_normalization as layer
+    from keras_atinet.ops import normalization
 
     def batch_normalization(inputs, gamma, beta, epsilon):
-        outputs, mean, inverse_deviation = torch.native_batch_norm(
-            inputs.permute(0, 3, 1, 2), gamma.value, beta, None, None, True, 0.0, epsilon
+        count = inputs.numel() // gamma.numel()
+        # Moving statistics with a momentum of 1 are those of the batch, Bessel-corrected.
+        mean, variance = torch.zeros_like(beta), torch.zeros_like(beta)
+        outputs = torch.nn.functional.batch_norm(
+            inputs, mean, variance, gamma, beta, True, 1.0, epsilon
         )
-        variance = (inverse_deviation**-2 - epsilon).clamp(min=0)
-        return outputs.permute(0, 2, 3, 1), mean, variance
+        return outputs, mean, variance * ((count - 1) / count)
 
-    layer.batch_normalization = batch_normalization
+    normalization.torch_batch_normalization = batch_normalization
     yield
 
 

@@ -129,7 +129,7 @@ def table(scores):
     """Markdown, with both definitions of delta-m."""
     single = {task: scores[f"{SINGLE}: {task}"][task] for task in TASKS}
     rows = {SINGLE: single, **{name: s for name, s in scores.items() if SINGLE not in name}}
-    tasks = keras_atinet.tasks.get_tasks(TASKS)
+    tasks = keras_atinet.tasks.standardize_tasks(TASKS)
     names = [name for wanted in METRICS.values() for name in wanted]
     lines = [
         f"| balancer | {' | '.join(names)} | delta-m over metrics, % | delta-m over tasks, % |",

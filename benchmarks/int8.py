@@ -49,7 +49,7 @@ def main():
     settings["tasks"] = [task.name for task in model.tasks]
     size = model.input_shape[1:3]
     training, held_out = (
-        Subset(runs.open_split(settings, split), count)
+        Subset(runs.get_source(settings, split), count)
         for split, count in (
             (settings["splits"][0], arguments.calibration_images),
             (arguments.split or settings["splits"][1], arguments.images),

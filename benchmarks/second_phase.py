@@ -163,8 +163,8 @@ def main():
         "switch_at": 1.0,
         **given,
     }
-    source = runs.open_split(settings, settings["splits"][0])
-    tasks = runs.source_tasks(source, ["segmentation", "depth", "normal"])
+    source = runs.get_source(settings, settings["splits"][0])
+    tasks = runs.get_tasks(source, ["segmentation", "depth", "normal"])
     settings["tasks"] = [task.name for task in tasks]
     for seed in arguments.seeds:
         settings["seed"] = seed

@@ -11,7 +11,7 @@ DTYPES = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
 # Functions in `alternatives`, which is not imported here: it takes the backend that it finds.
 ALTERNATIVES = (
     *("keras_remat", "jax_checkpoint", "xla_kernel_gradient", "row_major_kernels"),
-    *("keras_batch_normalization", "torch_native_batch_norm"),
+    *("keras_batch_normalization", "torch_functional_batch_norm"),
 )
 JIT = {"auto": "auto", "on": True, "off": False}
 

@@ -13,7 +13,7 @@ import keras_tuner
 
 import keras_atinet
 from keras_atinet.data import Rooms, hold_out
-from keras_atinet.tuning.hyper_model import MultiTaskHyperModel
+from keras_atinet.tuning import MultiTaskHyperModel
 
 SIZE = (32, 64)
 # What all tasks together should beat: here, guessed; else what `keras-atinet evaluate` printed.

@@ -1,5 +1,5 @@
 import sys
 
-from keras_atinet.cli.main import main
+from keras_atinet.cli import main
 
 sys.exit(main())

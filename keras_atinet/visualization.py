@@ -73,7 +73,7 @@ def sample_grid(samples, tasks, names=None):
 
     ```python
     rooms = Rooms(4)
-    figure = sample_grid(list(rooms), runs.source_tasks(rooms))
+    figure = sample_grid(list(rooms), runs.get_tasks(rooms))
     ```
     """
     samples = list(samples)

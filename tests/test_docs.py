@@ -8,7 +8,7 @@ import shlex
 import numpy as np
 import pytest
 
-from keras_atinet.cli import main as cli
+from keras_atinet import cli
 from keras_atinet.data import Rooms
 from keras_atinet.data.sources.dataset_json import read_dataset_json
 

@@ -16,7 +16,7 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # A module imports from its own folder and from what stands before it here.
 ORDER = [
     "version",
-    "keras_internals",
+    "internals",
     "ops",
     "losses",
     "metrics",
@@ -54,7 +54,7 @@ class Hiding:
 
 sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
 import keras_atinet
-from keras_atinet.cli.main import main
+from keras_atinet.cli import main
 print(keras_atinet.__version__)
 main(["--help"])
 """

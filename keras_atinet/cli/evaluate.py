@@ -69,6 +69,6 @@ def _settings(arguments, folder):
 
 
 def _open(settings, split):
-    source = runs.open_split(settings, split)
-    runs.source_tasks(source, settings["tasks"])  # raises if one is missing
+    source = runs.get_source(settings, split)
+    runs.get_tasks(source, settings["tasks"])  # raises if one is missing
     return source

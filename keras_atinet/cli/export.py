@@ -90,7 +90,7 @@ def _calibration_source(arguments, folder):
     if arguments.data is not None:
         settings |= {"data": arguments.data, "splits": splits(arguments.data)}
     settings["tasks"] = None  # any: only the images count
-    source = runs.open_split(settings, settings["splits"][0])
+    source = runs.get_source(settings, settings["splits"][0])
     if len(source) < (arguments.batch_size or 1):
         raise ValueError(
             f"`--int8` needs a batch of images. Received: {len(source)} images, "

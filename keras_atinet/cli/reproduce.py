@@ -70,8 +70,8 @@ def run(arguments, argv):
     out = pathlib.Path(arguments.out)
     hold_out, protocols = study.PROTOCOLS[arguments.protocol]
     settings = _settings(arguments, hold_out)
-    source = runs.open_split(settings, settings["splits"][0])
-    tasks = runs.source_tasks(source)
+    source = runs.get_source(settings, settings["splits"][0])
+    tasks = runs.get_tasks(source)
     study.check_settings(out, settings)
     trials = study.plan(
         settings,

@@ -140,7 +140,7 @@ def print_scores(folder, settings):
     """Prints the scores of the best model and draws some of its predictions."""
     model = runs.load_model(runs.find_model(folder.path)[0])
     sizes = settings["image_size"], settings["batch_size"]
-    train_source, test_source = (runs.open_split(settings, split) for split in settings["splits"])
+    train_source, test_source = (runs.get_source(settings, split) for split in settings["splits"])
     batches = runs.get_batches(test_source, model.tasks, *sizes)
     results = evaluation.evaluate(model, batches)
     baseline = runs.constant_baseline(train_source, model.tasks, *sizes, batches)
@@ -154,7 +154,7 @@ def print_scores(folder, settings):
 
 
 def _draw(folder, model, settings):
-    source = Subset(runs.open_split(settings, settings["splits"][1]), _PICTURE_SAMPLES)
+    source = Subset(runs.get_source(settings, settings["splits"][1]), _PICTURE_SAMPLES)
     batches = runs.get_batches(source, model.tasks, settings["image_size"], len(source))
     images, targets = next(batches.as_numpy_iterator())
     predictions = model.predict(images, verbose=0)

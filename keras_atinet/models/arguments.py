@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from keras_atinet.tasks import get_tasks
+from keras_atinet.tasks import standardize_tasks
 
 
 def standardize_arguments(tasks, input_shape, filters, model):
     """Checks them and gives them their final form.
 
     Args:
-        tasks: see `get_tasks`.
+        tasks: see `standardize_tasks`.
         input_shape: `(height, width, channels)`, height and width divisible by 32.
         filters: five positive ints.
         model: str, the name to use in errors.
@@ -32,7 +32,7 @@ def standardize_arguments(tasks, input_shape, filters, model):
             f"`filters` of `{model}` must be five positive integers, one for each level. "
             f"Received: filters={filters}. Use e.g. (64, 128, 256, 512, 512)."
         )
-    return get_tasks(tasks), input_shape, filters
+    return standardize_tasks(tasks), input_shape, filters
 
 
 def check_remat(remat, model):

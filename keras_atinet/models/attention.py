@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_atinet.keras_internals import branch_order
+from keras_atinet.internals import branch_order
 from keras_atinet.layers import AttentionMask, BilinearUpSampling2D, ConvBlock, MaxPooling2D
 from keras_atinet.models.segnet import decoder_width
 

@@ -1,9 +1,7 @@
-import inspect
-
 import keras
 
 from keras_atinet.balancing import Equal, get_balancer
-from keras_atinet.keras_internals import untrack
+from keras_atinet.internals import built_shape, untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
 from keras_atinet.training import (
@@ -159,9 +157,8 @@ class MultiTaskModel(TrainStep, keras.Model):
         if hasattr(self, "balancer"):
             untrack(self, self.balancer)  # or its variables would stay with the model
         self.balancer = used
-        used.num_tasks = len(self.tasks)
         if not used.built:
-            used.build((used.num_tasks,))
+            used.build((len(self.tasks),))
         self.network_split = NetworkSplit(self, over)
         self.skips_nonfinite = on_nonfinite == "skip"
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
@@ -197,7 +194,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         count = len(self.tasks)
         # One task is plain training, whatever the balancer would make of it.
         used = get_balancer(balancer) if count > 1 else Equal()
-        if getattr(used, "num_tasks", count) != count:
+        if built_shape(used) not in (None, (count,)):
             raise ValueError(
                 "`balancer` belongs to a network of another number of tasks. "
                 f"Received: {used.name}, for a network of {count}. "
@@ -221,24 +218,55 @@ class MultiTaskModel(TrainStep, keras.Model):
                     f"Received keys: {sorted(value)}."
                 )
 
-    def fit(self, x=None, *args, **kwargs):
-        """`keras.Model.fit`, with the callbacks that the balancer and the network need.
-
-        Args:
-            x, *args, **kwargs: as for `keras.Model.fit`.
-        """
-        arguments = inspect.signature(super().fit).bind(x, *args, **kwargs).arguments
-        initial_epoch = arguments.get("initial_epoch", 0)
-        callbacks = self._complete_callbacks(_as_list(arguments.get("callbacks")), initial_epoch)
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+        **kwargs,
+    ):
+        """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
+        callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
         if hasattr(x, "epochs"):
             callbacks = [x.epochs.follow(initial_epoch), *callbacks]
-            if arguments.get("steps_per_epoch"):
+            if steps_per_epoch:
                 # Keras takes batches in groups, of which the last one is full too.
                 group = self.steps_per_execution
-                arguments["x"] = x.stream(-(-arguments["steps_per_epoch"] // group) * group)
+                x = x.stream(-(-steps_per_epoch // group) * group)
             # In its own order already; Keras would warn that it cannot shuffle it.
-            arguments["shuffle"] = False
-        return super().fit(**{**arguments, "callbacks": callbacks})
+            shuffle = False
+        return super().fit(
+            x=x,
+            y=y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+            **kwargs,
+        )
 
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.

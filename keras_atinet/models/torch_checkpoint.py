@@ -89,7 +89,7 @@ def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
     for name, variable in wanted.items():
         variable.assign(values[name])
     if has_phases:
-        model.distillation_share = 0.0 if distillation_active is False else 1.0
+        model.distillation_share = float(distillation_active in (None, True))
 
 
 def _read(path):

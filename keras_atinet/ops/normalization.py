@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_atinet.internals import torch_batch_normalization
+
 
 def batch_normalization(inputs, gamma, beta, epsilon):
     """Normalizes with the batch's own statistics, and returns them.
@@ -48,20 +50,12 @@ def _in_tensorflow(inputs, gamma, beta, epsilon):
 
 
 def _in_torch(inputs, gamma, beta, epsilon):
-    import torch
-
     gamma, beta = ops.convert_to_tensor(gamma), ops.convert_to_tensor(beta)
-    count = inputs.numel() // gamma.numel()
-    if count == 1:  # which PyTorch refuses
-        return _in_keras(inputs, gamma, beta, epsilon)
-    # Moving statistics with a momentum of 1 are those of the batch.
-    mean, variance = torch.zeros_like(beta), torch.zeros_like(beta)
     # A view: the channels stay last in memory.
-    outputs = torch.nn.functional.batch_norm(
-        inputs.permute(0, 3, 1, 2), mean, variance, gamma, beta, True, 1.0, epsilon
+    outputs, mean, variance = torch_batch_normalization(
+        inputs.permute(0, 3, 1, 2), gamma, beta, epsilon
     )
-    # The moving variance is Bessel-corrected.
-    return outputs.permute(0, 2, 3, 1), mean, variance * ((count - 1) / count)
+    return outputs.permute(0, 2, 3, 1), mean, variance
 
 
 _batch_normalization = {"tensorflow": _in_tensorflow, "torch": _in_torch}.get(

@@ -65,7 +65,7 @@ def run_section(run, num_pictures=6, num_samples=None):
             f"Received: '{run.path}', which has no model yet."
         )
     model = keras.saving.load_model(file)
-    train_source, source = (runs.open_split(settings, split) for split in settings["splits"])
+    train_source, source = (runs.get_source(settings, split) for split in settings["splits"])
     if num_samples is not None:
         source = Subset(source, num_samples)
     sizes = settings["image_size"], settings["batch_size"]

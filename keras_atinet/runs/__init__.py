@@ -4,9 +4,9 @@ from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import (
     constant_baseline,
     get_batches,
-    open_split,
-    open_splits,
-    source_tasks,
+    get_source,
+    get_sources,
+    get_tasks,
 )
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.run import Run

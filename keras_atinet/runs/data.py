@@ -16,7 +16,7 @@ _PIXEL_BYTES = 14  # of a cached sample: image, classes, depth, normals
 _BASELINE_SAMPLES = 200
 
 
-def open_split(settings, split):
+def get_source(settings, split):
     """The data of one split."""
     if settings["data"] == ROOMS:
         num_samples = settings["num_samples"]
@@ -26,18 +26,18 @@ def open_split(settings, split):
     return open_source(settings["data"], split, settings["tasks"])
 
 
-def open_splits(settings):
+def get_sources(settings):
     """The data to learn from, and the data to hold out.
 
     These are the two splits of the settings, or two parts of the first if they hold some out.
     """
     first, second = settings["splits"]
     if settings["hold_out"]:
-        return hold_out(open_split(settings, first), settings["hold_out"])
-    return open_split(settings, first), open_split(settings, second)
+        return hold_out(get_source(settings, first), settings["hold_out"])
+    return get_source(settings, first), get_source(settings, second)
 
 
-def source_tasks(source, names=None, single=False, averaging="pixel"):
+def get_tasks(source, names=None, single=False, averaging="pixel"):
     """`Task` objects for what a source offers.
 
     Args:

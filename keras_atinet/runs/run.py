@@ -51,10 +51,6 @@ class Run:
         """The rows of the history, dicts of str."""
         return read_rows(self.history)
 
-    def next_epoch(self):
-        """The epoch (from 0) that training would go on with."""
-        return len(self.rows()) if self.is_finished() else self.backup.epochs()
-
     def is_finished(self):
         """Whether all epochs are done. The row of an epoch is written after its models."""
         rows = self.rows()

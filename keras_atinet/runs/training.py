@@ -4,7 +4,7 @@ import keras
 
 from keras_atinet.data import random_mirror
 from keras_atinet.runs.ctrl_c import Interruption
-from keras_atinet.runs.data import get_batches, open_splits, source_tasks
+from keras_atinet.runs.data import get_batches, get_sources, get_tasks
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.recording import History, TrainingTime
 from keras_atinet.training import PhaseSwitch
@@ -46,9 +46,9 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
         KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
     """
     keras.utils.set_random_seed(settings["seed"])
-    sources = open_splits(settings)
+    sources = get_sources(settings)
     single = settings["model"] == "single"
-    tasks = source_tasks(sources[0], settings["tasks"], single, settings["averaging"])
+    tasks = get_tasks(sources[0], settings["tasks"], single, settings["averaging"])
     model = get_model(settings, tasks)
     first = run.backup.restore(model)
     run.forget_after(first)

@@ -72,13 +72,13 @@ def _check_backend(run):
 
 
 def _test_batches(settings, tasks):
-    source = runs.open_split(settings, settings["splits"][1])
+    source = runs.get_source(settings, settings["splits"][1])
     return runs.get_batches(source, tasks, settings["image_size"], settings["batch_size"])
 
 
 def _test_scores(run, settings):
-    source = runs.open_split(settings, settings["splits"][1])
-    tasks = runs.source_tasks(source, settings["tasks"], averaging=settings["averaging"])
+    source = runs.get_source(settings, settings["splits"][1])
+    tasks = runs.get_tasks(source, settings["tasks"], averaging=settings["averaging"])
     batches = _test_batches(settings, tasks)
     return TestScores(run.path / SCORES, batches, scored_epochs(settings["epochs"]))
 

@@ -10,7 +10,7 @@ from keras_atinet.tasks.task import MISSING_COLOR, Task
 TASKS = {"segmentation": SemanticSegmentation, "depth": DepthEstimation, "normal": SurfaceNormals}
 
 
-def get_tasks(tasks):
+def standardize_tasks(tasks):
     """The tasks that the networks' argument `tasks` describes.
 
     Args:

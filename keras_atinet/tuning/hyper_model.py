@@ -8,7 +8,7 @@ from keras_atinet.data import Source, random_mirror
 from keras_atinet.evaluation import DeltaM, check_baseline
 from keras_atinet.models import ATINet
 from keras_atinet.models.segnet import DEFAULT_FILTERS
-from keras_atinet.tasks import get_tasks
+from keras_atinet.tasks import standardize_tasks
 from keras_atinet.training import PhaseSwitch
 
 try:
@@ -76,7 +76,7 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         seed=0,
     ):
         super().__init__()
-        self.tasks = get_tasks(tasks)
+        self.tasks = standardize_tasks(tasks)
         check_baseline(baseline, self.tasks)
         self.baseline = baseline
         self.network = network

@@ -25,13 +25,13 @@ def open_data(settings):
             f"`--splits` takes one part, a fifth of which is held out, or two. Received: {splits}."
         )
     settings = {**settings, "splits": splits}
-    sources = [runs.open_split(settings, split) for split in splits]
+    sources = [runs.get_source(settings, split) for split in splits]
     return tuple(sources) if len(sources) == 2 else data.hold_out(sources[0], _HELD_OUT)
 
 
 def get_tuner(settings, train, validation, out):
     """A tuner of KerasTuner that knows the trials which are in its folder already."""
-    tasks = runs.source_tasks(train, settings["tasks"], single=settings["model"] == "single")
+    tasks = runs.get_tasks(train, settings["tasks"], single=settings["model"] == "single")
     hypermodel = MultiTaskHyperModel(
         tasks,
         baseline=_baseline(settings, tasks, train, validation, out / "baseline.json"),

@@ -1,6 +1,6 @@
 import pytest
 
-from keras_atinet.cli import main as cli
+from keras_atinet import cli
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 from keras_atinet import evaluation, runs
 from keras_atinet.data import Rooms
-from keras_atinet.tasks import get_tasks
+from keras_atinet.tasks import standardize_tasks
 
 pytestmark = pytest.mark.backend_free
 
@@ -16,7 +16,7 @@ def file(tmp_path, monkeypatch):
     """A file that stands for that of a model, in no run folder."""
     with zipfile.ZipFile(tmp_path / "model.keras", "w"):
         pass
-    model = SimpleNamespace(tasks=get_tasks(["depth"]), input_shape=(None, 32, 32, 3))
+    model = SimpleNamespace(tasks=standardize_tasks(["depth"]), input_shape=(None, 32, 32, 3))
     monkeypatch.setattr(runs, "load_model", lambda file: model)
     return tmp_path / "model.keras"
 

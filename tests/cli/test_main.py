@@ -34,6 +34,8 @@ def test_wrong_options_exit_with_2(arguments, run_cli):
         ("evaluate --model {tmp}/file.txt", "complete .keras file"),
         ("evaluate --model {tmp}/broken.keras", "complete .keras file"),
         ("predict {tmp}/none.png --model {tmp} --out {tmp}/new", "none.png"),
+        ("train --switch-at 2 --image-size 32 32 --out {tmp}/new", "`at` of `PhaseSwitch`"),
+        ("search --data {tmp} --num-samples 4 --out {tmp}/new", "the number of rooms"),
     ],
 )
 def test_errors_are_one_line(arguments, message, run_cli, tmp_path, capsys):

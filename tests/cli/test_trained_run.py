@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 
@@ -140,7 +141,11 @@ def test_report_of_two_runs(run, run_cli, tmp_path):
     options = ("--out", file, "--pictures", 2, "--num-samples", 2)
     assert run_cli("report", run, tmp_path / "other", *options) == 0
     text = file.read_text(encoding="utf-8")
-    assert text.startswith("<!doctype html>")
+    # Nothing is fetched: all pictures are in the page.
+    assert text.startswith("<!doctype html>") and 'name="viewport"' in text
+    assert "<script" not in text and "<link" not in text
+    addresses = re.findall(r'src="([^"]{20})', text)
+    assert addresses and all(address.startswith("data:image/") for address in addresses)
     for expected in ("Scores on the held-out split", "Learning curves", "Best samples"):
         assert expected in text
     for expected in ("Confusion matrix of segmentation", "keras-atinet train", "seed"):
@@ -152,9 +157,10 @@ def test_report_of_two_runs(run, run_cli, tmp_path):
 def test_export(run, run_cli, tmp_path, monkeypatch, capsys):
     for package in ("onnx", "tf2onnx", "onnxruntime", "nncf"):
         pytest.importorskip(package)
-    out = tmp_path / "model.onnx"
-    assert run_cli("export", run, "--format", "onnx", "--any-size", "--out", out) == 0
-    assert "model.onnx" in capsys.readouterr().out
+    out = tmp_path / "run" / "best.onnx"
+    copy = shutil.copytree(run, tmp_path / "run")
+    assert run_cli("export", copy, "--format", "onnx", "--any-size") == 0
+    assert "best.onnx" in capsys.readouterr().out
     model = keras.saving.load_model(run / "best.keras")
     batches = runs.get_batches(Rooms(2, (32, 32), "test"), model.tasks, (32, 32), 2)
     expected = evaluation.evaluate(model, batches)
@@ -167,8 +173,7 @@ def test_export(run, run_cli, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         exporting, "export_model", lambda model, path, *_, **options: shutil.copy(out, path)
     )
-    shutil.copytree(run, tmp_path / "run")
-    assert run_cli("export", tmp_path / "run", "--format", "onnx", "--int8", "--batch-size", 1) == 0
+    assert run_cli("export", copy, "--format", "onnx", "--int8", "--batch-size", 1) == 0
     assert "best-int8.onnx" in capsys.readouterr().out
 
 

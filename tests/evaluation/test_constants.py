@@ -7,7 +7,7 @@ from keras_atinet.data import Rooms
 
 def test_the_constants_fit_the_samples():
     source = Rooms(3, (40, 48))
-    tasks = runs.source_tasks(source)
+    tasks = runs.get_tasks(source)
     batches = runs.get_batches(source, tasks, (40, 48), 2)
     constants = evaluation.best_constants(tasks, batches)
     depth = np.concatenate([sample["depth"].ravel() for sample in source])
@@ -25,7 +25,7 @@ def test_a_task_without_any_label_has_no_constant():
         def __getitem__(self, index):
             return {"image": super().__getitem__(index)["image"]}
 
-    tasks = runs.source_tasks(Rooms())
+    tasks = runs.get_tasks(Rooms())
     batches = runs.get_batches(Unlabelled(2, (32, 32)), tasks, (32, 32), 2)
     assert evaluation.best_constants(tasks, batches) == {}
     assert evaluation.evaluate_constants(tasks, {}, batches) == {}

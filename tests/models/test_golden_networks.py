@@ -35,20 +35,3 @@ def test_outputs_equal_golden(name, golden_network):
             )
             difference = np.abs(output[:, ::4, ::4] - expected[f"{mode}_{task}"])
             assert difference.mean() < bound, (mode, task)
-
-
-@pytest.mark.parametrize(
-    "make, parameters",
-    [
-        (keras_atinet.MTAN, 44_229_073),
-        (keras_atinet.ATINet, 45_716_497),
-        (keras_atinet.PADNet, 45_938_641),
-        (lambda: keras_atinet.Split(deep=True), 50_807_761),
-        (lambda: keras_atinet.SingleTask(tasks="segmentation"), 24_981_069),
-    ],
-)
-def test_parameters_at_full_size(make, parameters):
-    with keras.StatelessScope():  # Nothing is allocated.
-        model = make()
-    assert model.input_shape == (None, 288, 384, 3)
-    assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == parameters

@@ -75,7 +75,7 @@ def assert_equal(outputs, expected, bound=1e-5):
     assert set(outputs) == set(expected)
     for name, output in outputs.items():
         assert output.shape == expected[name].shape
-        assert expected[name].std() > 1e-3  # or equality would say nothing
+        assert expected[name].std() > 1e-2  # or equality would say nothing
         assert np.abs(output - expected[name]).mean() < bound, name
 
 

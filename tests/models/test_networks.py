@@ -93,10 +93,11 @@ def test_any_number_of_tasks(count):
         assert channels == [13, 1, 3, 2][:count]
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(2, marks=one_backend), 3])
+@pytest.mark.parametrize("count", [1, pytest.param(4, marks=one_backend), 3])
 def test_outputs_depend_on_distillation_in_phase_2_only(count):
     keras.utils.set_random_seed(0)
-    tasks = ["depth", "segmentation", "normal"][:count]
+    height = keras_atinet.DepthEstimation(name="height")
+    tasks = ["depth", "segmentation", "normal", height][:count]
     model = keras_atinet.ATINet(tasks, input_shape=SHAPE, filters=FILTERS)
     distillation = model.get_layer("distillation")
     for active in (False, True):

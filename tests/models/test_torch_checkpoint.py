@@ -84,6 +84,20 @@ def test_published_layouts(golden, make):
     check_loaded(model, {name.lstrip("_"): value for name, value in state.items()})
 
 
+@pytest.mark.one_backend
+def test_a_loaded_network_is_trained_on_as_it_is():
+    """`fit` switches nothing, and so resets nothing."""
+    model = keras_atinet.ATINet("depth", **SMALL)
+    load_torch_checkpoint(model, make_state(named_variables(model)))
+    model.compile(keras.optimizers.SGD(0.0), metrics={})
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables]
+    batch = np.zeros((2, 32, 32, 3), "float32"), np.ones((2, 32, 32, 1), "float32")
+    model.fit(*batch, epochs=2, verbose=0)
+    assert model.distillation_share == 1
+    for variable, array in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), array)
+
+
 def test_a_network_without_phases_has_none_to_set(model, state):
     with pytest.raises(ValueError, match=r"`distillation_active`.*`SingleTask`"):
         load_torch_checkpoint(model, state, distillation_active=True)

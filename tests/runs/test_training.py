@@ -6,7 +6,7 @@ import pytest
 
 from keras_atinet import PhaseSwitch, runs
 
-pytestmark = pytest.mark.backend_free
+pytestmark = pytest.mark.one_backend
 
 
 def test_the_best_model_survives_a_resume(tmp_path):
@@ -30,3 +30,16 @@ def test_networks_with_two_phases_switch_where_the_settings_say(tmp_path):
     assert len(others) == len(runs.get_callbacks(run, settings, SimpleNamespace()))
     with pytest.raises(ValueError, match="`at`"):
         runs.get_callbacks(run, {**settings, "switch_at": 2}, model)
+
+
+@pytest.mark.parametrize("name", [name for name in runs.MODELS if name not in ("split", "atinet")])
+def test_every_network_is_trained(name, tmp_path):
+    """The other two are in `tests/cli/test_trained_run.py`."""
+    settings = {**runs.DEFAULT, "model": name, "epochs": 1, "num_samples": 4, "batch_size": 4}
+    settings |= {"image_size": [32, 32], "filters": [4] * 5}
+    run = runs.Run(tmp_path)
+    runs.train(run, settings, "keras-atinet train", verbose=0, report=lambda line: None)
+    model = keras.saving.load_model(run.last)
+    assert type(model) is runs.MODELS[name]
+    tasks = ["segmentation"] if name == "single" else ["segmentation", "depth", "normal"]
+    assert [task.name for task in model.tasks] == tasks

@@ -20,7 +20,7 @@ import os, pathlib, signal, sys, zipfile
 
 for name in ("tensorflow", "jax", "sklearn", "matplotlib"):  # take long to import, and to draw
     sys.modules[name] = None
-from keras_atinet.cli.main import main
+from keras_atinet.cli import main
 
 # When the process dies: a file is written, then renamed; models are written in place.
 MOMENTS = [

@@ -7,13 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import evaluation, runs
+from keras_atinet import cli, evaluation, runs
 from keras_atinet import study as study_package
-from keras_atinet.cli import main as cli
 from keras_atinet.runs.recording import write_rows
 from keras_atinet.study import NETWORKS
 from keras_atinet.study.training import _last_scores
-from keras_atinet.tasks import get_tasks
+from keras_atinet.tasks import standardize_tasks
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("PIL")
@@ -64,7 +63,7 @@ def test_both_protocols_from_one_training(study):
     assert results["chosen_epoch"] == 1 + int(np.argmin(losses))
     model = keras.saving.load_model(folder / "best.keras")
     settings = config["settings"]
-    source = runs.open_split(settings, "test")
+    source = runs.get_source(settings, "test")
     batches = runs.get_batches(source, model.tasks, settings["image_size"], 1)
     expected = evaluation.evaluate(model, batches, "pixel")
     for task, scores in results["scores"]["clean"].items():
@@ -74,7 +73,7 @@ def test_both_protocols_from_one_training(study):
 
 
 def test_the_paper_protocol_averages_the_last_epochs(tmp_path):
-    tasks = get_tasks(["depth"])
+    tasks = standardize_tasks(["depth"])
     names = ["loss", *(metric.name for metric in tasks[0].metrics())]
     values = [{f"val_depth_{name}": epoch for name in names} for epoch in range(12)]
     run = runs.Run(tmp_path)

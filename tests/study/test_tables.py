@@ -8,7 +8,7 @@ from keras_atinet.study.comparison import compare, sign_flip_test
 from keras_atinet.study.published import published
 from keras_atinet.study.results import Result
 
-TASKS = all_tasks.get_tasks(("segmentation", "depth", "normal"))
+TASKS = all_tasks.standardize_tasks(("segmentation", "depth", "normal"))
 DEPTH = [TASKS[1]]
 
 

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_atinet import DepthEstimation, SemanticSegmentation, SurfaceNormals, Task
-from keras_atinet.tasks import NYU13_CLASSES, get_tasks
+from keras_atinet.tasks import NYU13_CLASSES, standardize_tasks
 
 TASKS = [SemanticSegmentation(), DepthEstimation(), SurfaceNormals()]
 
@@ -35,12 +35,12 @@ def prepare(task, y_true):
     ],
 )
 def test_get_tasks(tasks, expected):
-    assert [(task.name, task.channels) for task in get_tasks(tasks)] == expected
+    assert [(task.name, task.channels) for task in standardize_tasks(tasks)] == expected
 
 
 def test_get_tasks_keeps_task_objects():
     task = DepthEstimation()
-    assert get_tasks(task)[0] is task and get_tasks([task])[0] is task
+    assert standardize_tasks(task)[0] is task and standardize_tasks([task])[0] is task
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_get_tasks_keeps_task_objects():
 )
 def test_get_tasks_refuses(tasks, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
-        get_tasks(tasks)
+        standardize_tasks(tasks)
 
 
 @pytest.mark.parametrize("name", ["", "image", "a/b", 3, None])

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from keras_atinet import ATINet
-from keras_atinet.keras_internals import branch_order
+from keras_atinet.internals import branch_order
 from keras_atinet.layers import AttentionMask, ConvBlock, TaskDistillation
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
-from keras_atinet.tasks import get_tasks
+from keras_atinet.tasks import standardize_tasks
 
 # Tracing costs TensorFlow more than running eagerly, the other two not.
 EAGER = keras.backend.backend() == "tensorflow"
@@ -18,7 +18,7 @@ class Small(MultiTaskModel):
     """Two shared ConvBlocks, for speed."""
 
     def __init__(self, tasks, input_shape, filters, dtype=None, name="small"):
-        tasks = get_tasks(tasks)
+        tasks = standardize_tasks(tasks)
         image = keras.Input(input_shape, name="image")
         x = ConvBlock(filters[0], dtype=dtype, name="encoder")(image)
         x = ConvBlock(filters[1], dtype=dtype, name="decoder")(x)
@@ -32,7 +32,7 @@ class SmallATINet(ATINet):
     """One level of an ATI-Net, for speed: all its kinds of modules, once each for every task."""
 
     def __init__(self, tasks, input_shape, filters, dtype=None, name="small_atinet", remat=None):
-        tasks = get_tasks(tasks)
+        tasks = standardize_tasks(tasks)
         width = filters[0]
         image = keras.Input(input_shape, name="image")
         x = ConvBlock(width, dtype=dtype, name="encoder")(image)

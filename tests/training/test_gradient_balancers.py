@@ -18,7 +18,7 @@ from keras_atinet.balancing import BALANCERS, Fixed, GradientBalancer
 from keras_atinet.layers import MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
-from keras_atinet.tasks import get_tasks
+from keras_atinet.tasks import standardize_tasks
 
 BACKEND = keras.backend.backend()
 NAMES = [name for name, kind in BALANCERS.items() if issubclass(kind, GradientBalancer)]
@@ -35,7 +35,7 @@ class Smooth(MultiTaskModel):
     """Without pooling and rectifiers it has no ties, so that rounding stays rounding."""
 
     def __init__(self, tasks, pooling=False, dtype=None, name=None):
-        tasks = get_tasks(tasks)
+        tasks = standardize_tasks(tasks)
         image = keras.Input((8, 8, 3))
         activation = "relu" if pooling else "tanh"
         x = layers.Conv2D(4, 3, padding="same", activation=activation)(image)

@@ -2,14 +2,24 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import MTAN
+from keras_atinet import MTAN, ATINet
 from keras_atinet.balancing import PCGrad
 from keras_atinet.layers import ConvBlock
 from keras_atinet.training.remat import RematerializedModel
 
+one_backend = pytest.mark.one_backend
 
-@pytest.mark.parametrize("network", [None, pytest.param(MTAN, marks=pytest.mark.one_backend)])
-@pytest.mark.parametrize("over", [None, "shared_weights"])
+
+@pytest.mark.parametrize(
+    ("network", "over"),
+    [
+        (None, None),
+        (None, "shared_weights"),
+        pytest.param(MTAN, None, marks=one_backend),
+        pytest.param(MTAN, "shared_weights", marks=one_backend),
+        pytest.param(ATINet, None, marks=one_backend),
+    ],
+)
 def test_a_step_changes_nothing_but_memory(network, over, make, small_atinet, batch, values):
     images, targets = batch
     trained = []
@@ -81,9 +91,9 @@ def test_xla_gives_the_backward_pass_less_memory():
     assert taken(remat) < 0.6 * taken(plain)
 
 
-@pytest.mark.one_backend
+@one_backend
 def test_saved_and_loaded(make, tmp_path):
-    model = make(MTAN, remat="attention")
+    model = make(ATINet, remat="attention")
     model.save(tmp_path / "model.keras")
     assert keras.models.load_model(tmp_path / "model.keras").get_config()["remat"] == "attention"
 

@@ -10,7 +10,7 @@ from keras_atinet.data import Rooms
 from keras_atinet.evaluation import DeltaM, delta_m
 from keras_atinet.layers import ConvBlock
 from keras_atinet.models.heads import prediction_heads
-from keras_atinet.tasks import get_tasks
+from keras_atinet.tasks import standardize_tasks
 
 keras_tuner = pytest.importorskip("keras_tuner")
 tuning = pytest.importorskip("keras_atinet.tuning")
@@ -133,6 +133,6 @@ def test_a_baseline_must_be_of_use(change, message):
 
 def test_epochs_without_validation_have_no_delta_m():
     callback, logs = DeltaM(BASELINE), {"loss": 1.0}
-    callback._tasks = get_tasks(TASKS)
+    callback._tasks = standardize_tasks(TASKS)
     callback.on_epoch_end(0, logs)
     assert logs == {"loss": 1.0}

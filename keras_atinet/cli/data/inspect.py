@@ -38,7 +38,7 @@ def run(arguments, argv):
     for split in names:
         source = open_source(arguments.source, split, arguments.tasks, **options)
         drawn = [key for key, facts in source.tasks.items() if kind_of(key, facts) in TASKS]
-        own = {task.name: task for task in runs.source_tasks(source, drawn)}
+        own = {task.name: task for task in runs.get_tasks(source, drawn)}
         num_rows = max(2, _NUM_ROWS // len(names))
         rows += _describe(source, _named(source.tasks, own), arguments.num_samples, num_rows)
         # A number of classes that is guessed may be larger in one split.

@@ -29,9 +29,9 @@ class NYUv2Mat(Source):
     sees, and resized as `resize` does. Classes 1 to 894 become the usual 40 or 13. Normals are
     computed from depth before it is resized.
 
-    The published splits of the 1449 pictures and the tables of classes are part of this package.
-    A file with fewer pictures needs `splits.mat` beside it, or `splits_6.mat` if it is called
-    `nyu_depth_v2_labeled_6.mat`.
+    The published splits of the 1449 pictures and the tables of classes are part of this package. A
+    `splits.mat` beside the file is read instead. A file with fewer pictures needs one, which may be
+    called `splits_6.mat` for `nyu_depth_v2_labeled_6.mat`.
 
     Args:
         path: str or path of the file, or of the folder that has it.
@@ -119,10 +119,11 @@ class NYUv2Mat(Source):
 
     def _split_indices(self, splits):
         num_samples = self._check()
-        if splits is None and num_samples == _NUM_SAMPLES:
-            return published_split(self.split)
-        splits = _splits_beside(self.path) if splits is None else pathlib.Path(splits)
-        return read_split(splits, self.split, num_samples)
+        if splits is None:
+            splits = _splits_beside(self.path)
+            if not splits.is_file() and num_samples == _NUM_SAMPLES:
+                return published_split(self.split)
+        return read_split(pathlib.Path(splits), self.split, num_samples)
 
     def _forget(self):
         self._opened = None, None  # process, file

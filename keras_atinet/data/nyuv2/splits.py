@@ -28,9 +28,9 @@ def read_split(path, split, num_samples):
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"The splits of all 1449 samples of NYUv2 are known; those of {num_samples} need a "
-            f"file with `trainNdxs` and `testNdxs`. Received: no '{path}'. Give its path as "
-            "`splits`."
+            f"The splits of these {num_samples} samples need a MATLAB file with `trainNdxs` and "
+            f"`testNdxs`. Received: no '{path}'. Give its path as `splits`; only those of all 1449 "
+            "samples of NYUv2 are known without one."
         )
     numbers = _numbers(path, _FIELDS[split])
     if not ((numbers >= 1) & (numbers <= num_samples)).all():
@@ -46,8 +46,8 @@ def _numbers(path, field):
         from scipy import io
     except ImportError as error:
         raise ImportError(
-            "Reading the splits of NYUv2 from a MATLAB file needs SciPy. "
-            "Install it with `pip install keras-atinet[data]`."
+            f"Reading splits from a MATLAB file needs SciPy. Received: '{path}'. Install it with "
+            "`pip install keras-atinet[data]`."
         ) from error
     try:
         numbers = io.loadmat(path, variable_names=[field])[field].ravel()

@@ -13,7 +13,7 @@ import numbers
 import keras
 from keras import ops
 
-from keras_atinet.keras_internals import (
+from keras_atinet.internals import (
     copy_weight_decay_exclusions,
     step_count,
     without_empty_gradients,

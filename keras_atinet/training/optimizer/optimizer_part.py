@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_atinet.keras_internals import (
+from keras_atinet.internals import (
     accumulated_gradients,
     allow_nothing_to_decay,
     moving_averages,

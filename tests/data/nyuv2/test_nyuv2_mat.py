@@ -114,9 +114,12 @@ def test_all_1449_samples_need_no_other_file(tmp_path):
     assert (len(train), len(test)) == (795, 654)
     assert (train.where(0), test.where(-1)) == (f"sample 3 in '{path}'", f"sample 1449 in '{path}'")
     assert not train[0]["image"].any() and (test[-1]["segmentation"] == -1).all()
+    (tmp_path / "other").mkdir()
+    write_splits(tmp_path / "other", train=(7, 8))
+    assert len(NYUv2Mat(path, splits=tmp_path / "other" / "splits.mat")) == 2
+    # One that lies there is meant.
     write_splits(tmp_path, train=(7,))
-    assert len(NYUv2Mat(path)) == 795
-    assert len(NYUv2Mat(path, splits=tmp_path / "splits.mat")) == 1
+    assert len(NYUv2Mat(path)) == 1
 
 
 def test_filled_depth_has_no_holes(original):
@@ -174,7 +177,7 @@ def test_threads_and_copies_read_the_same(original):
 def test_missing_files_are_named(root, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (root / "splits.mat").rename(elsewhere / "mine.mat")
-    with pytest.raises(FileNotFoundError, match=r"those of 3 need .*splits\.mat.*`splits`"):
+    with pytest.raises(FileNotFoundError, match=r"these 3 samples need .*splits\.mat.*`splits`"):
         NYUv2Mat(root)
     assert len(NYUv2Mat(root, splits=elsewhere / "mine.mat")) == 2
     (elsewhere / "mine.mat").unlink()

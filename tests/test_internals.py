@@ -1,10 +1,10 @@
-"""What the package relies on in Keras beyond its documented interface."""
+"""What the package relies on in Keras and PyTorch beyond their documented interfaces."""
 
 import keras
 import numpy as np
 import pytest
 
-from keras_atinet import keras_internals
+from keras_atinet import internals
 
 
 @pytest.fixture
@@ -16,12 +16,21 @@ def array(variable):
     return keras.ops.convert_to_numpy(variable)
 
 
+def test_built_shape():
+    layer = keras.layers.Dense(2)
+    assert internals.built_shape(layer) is None
+    layer.build((3,))
+    assert internals.built_shape(layer) == (3,)
+    config = keras.saving.serialize_keras_object(layer)
+    assert internals.built_shape(keras.saving.deserialize_keras_object(config)) == (3,)
+
+
 def test_untrack():
     layer, sublayer = keras.layers.Layer(), keras.layers.Dense(2)
     layer.sublayer = sublayer
     sublayer.build((None, 3))
     assert len(layer.weights) == 2
-    keras_internals.untrack(layer, sublayer)
+    internals.untrack(layer, sublayer)
     assert layer.weights == []
 
 
@@ -42,17 +51,17 @@ def test_branch_order():
     model = keras.Model(image, outputs)
     called.clear()
     model(np.ones((1, 2), "float32"))
-    assert called == keras_internals.branch_order(names)
+    assert called == internals.branch_order(names)
 
 
 def test_accumulation(weights):
     optimizer = keras.optimizers.SGD(1.0, gradient_accumulation_steps=2)
     optimizer.build(weights)
-    assert keras_internals.optimizer_weights(optimizer) == weights
+    assert internals.optimizer_weights(optimizer) == weights
     for _ in range(3):
         optimizer.apply([keras.ops.ones(3), keras.ops.ones((2, 2))])
-    assert int(keras_internals.step_count(optimizer)) == 3
-    for gradient in keras_internals.accumulated_gradients(optimizer):
+    assert int(internals.step_count(optimizer)) == 3
+    for gradient in internals.accumulated_gradients(optimizer):
         np.testing.assert_allclose(array(gradient), 1.0)
     np.testing.assert_allclose(array(weights[0]), 0.0)
 
@@ -61,7 +70,7 @@ def test_moving_averages(weights):
     optimizer = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.75)
     optimizer.build(weights)
     optimizer.apply([keras.ops.ones(3), keras.ops.ones((2, 2))])
-    averages = keras_internals.moving_averages(optimizer)
+    averages = internals.moving_averages(optimizer)
     assert [average.shape for average in averages] == [(3,), (2, 2)]
     # The average starts from the first weights that it sees, those after the step.
     np.testing.assert_allclose(array(averages[0]), 0.0, atol=1e-6)
@@ -71,7 +80,7 @@ def test_empty_gradients(weights):
     optimizer = keras.optimizers.SGD(1.0)
     optimizer.build(weights)
     with pytest.warns(UserWarning, match="Gradients do not exist"):
-        gradients, variables = keras_internals.without_empty_gradients(
+        gradients, variables = internals.without_empty_gradients(
             optimizer, [None, keras.ops.ones((2, 2))], weights
         )
     assert len(gradients) == 1 and variables == [weights[1]]
@@ -81,9 +90,30 @@ def test_weight_decay(weights):
     source = keras.optimizers.SGD(1.0, weight_decay=0.5)
     source.exclude_from_weight_decay(var_list=weights)
     target = keras.optimizers.SGD(1.0, weight_decay=0.5)
-    keras_internals.copy_weight_decay_exclusions(source, target)
-    keras_internals.allow_nothing_to_decay(target)
+    internals.copy_weight_decay_exclusions(source, target)
+    internals.allow_nothing_to_decay(target)
     target.build(weights)
     target.apply([keras.ops.ones(3), keras.ops.ones((2, 2))])
     # Without decay: 1 - 1, not 1 - 1 - 0.5.
     np.testing.assert_allclose(array(weights[0]), 0.0, atol=1e-6)
+
+
+def test_torch_batch_normalization():
+    if keras.backend.backend() != "torch":
+        pytest.skip("PyTorch's")
+    x = np.random.default_rng(0).normal(2, 3, (4, 5, 6, 7)).astype("float32")
+    gamma, beta = np.float32([1, 2, 3, 4, 5]), np.float32([0, 1, 0, 1, 0])
+    found = internals.torch_batch_normalization(
+        *map(keras.ops.convert_to_tensor, (x, gamma, beta)), 1e-3
+    )
+    mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3))
+    scale = gamma / np.sqrt(variance + 1e-3)
+    outputs = (x - mean[:, None, None]) * scale[:, None, None] + beta[:, None, None]
+    for actual, expected in zip(found, (outputs, mean, variance), strict=True):
+        np.testing.assert_allclose(array(actual), expected, rtol=1e-4, atol=1e-4)
+    # A single value has the variance 0.
+    one = (np.ones((1, 5, 1, 1), "float32"), gamma, beta)
+    _, _, variance = internals.torch_batch_normalization(
+        *map(keras.ops.convert_to_tensor, one), 1e-3
+    )
+    assert (array(variance) == 0).all()
