@@ -1,1 +1,1 @@
-"""Small problems that balancers solve in every step, as tensors of K tasks."""
+"""What balancers share: arithmetic of losses, random orders, small problems of K tasks."""
