@@ -12,9 +12,19 @@ def built_shape(layer):
     return tuple(layer.get_build_config()["input_shape"]) if layer.built else None
 
 
+def track(layer, sublayer):
+    """Makes the weights of an attribute of a layer its own.
+
+    Keras does so by itself, but for functional models only from 3.15 on.
+    """
+    if all(other is not sublayer for other in layer._layers):
+        layer._layers.append(sublayer)
+
+
 def untrack(layer, sublayer):
     """Undoes that a layer was made an attribute of another: its weights are no longer its own."""
     layer._tracker.untrack(sublayer)
+    layer._layers[:] = [other for other in layer._layers if other is not sublayer]
 
 
 def branch_order(names):

@@ -25,13 +25,17 @@ def test_built_shape():
     assert internals.built_shape(keras.saving.deserialize_keras_object(config)) == (3,)
 
 
-def test_untrack():
-    layer, sublayer = keras.layers.Layer(), keras.layers.Dense(2)
-    layer.sublayer = sublayer
+def test_track_and_untrack():
+    image = keras.Input((2,))
+    model = keras.Model(image, keras.layers.Dense(1)(image))
+    sublayer = keras.layers.Dense(2)
     sublayer.build((None, 3))
-    assert len(layer.weights) == 2
-    internals.untrack(layer, sublayer)
-    assert layer.weights == []
+    for _ in range(2):
+        model.sublayer = sublayer
+        internals.track(model, sublayer)
+        assert len(model.weights) == len(model.trainable_variables) == 4
+        internals.untrack(model, sublayer)
+        assert len(model.weights) == 2
 
 
 def test_branch_order():

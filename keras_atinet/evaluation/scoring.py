@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_atinet.ops.masks import any_pixel
+
 
 def evaluate(model, batches, averaging=None, verbose=0):
     """The tasks' own losses and metrics.
@@ -43,7 +45,7 @@ def evaluate_function(tasks, predict, batches):
             y_pred = ops.convert_to_tensor(predictions[task.name])
             loss = losses[task.name](target, y_pred, sample_weight=weight)
             # Counted as in training: images without valid pixels do not count.
-            valid = ops.sum(ops.cast(ops.any(mask, axis=(1, 2)), "float32"))
+            valid = ops.sum(ops.cast(any_pixel(mask), "float32"))
             means[task.name].update_state(loss, sample_weight=valid)
             for metric in metrics[task.name]:
                 metric.update_state(target, y_pred, sample_weight=weight)

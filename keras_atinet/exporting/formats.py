@@ -19,20 +19,22 @@ class Format:
         backend: str, the backend of Keras that writes it.
         suffix: str, of the file; empty for a folder.
         writers: tuple of str, the packages that write it, beside the backend.
+        keras: tuple of int, the oldest version of Keras that writes it.
     """
 
     title: str
     backend: str
     suffix: str
     writers: tuple = ()
+    keras: tuple = (3, 12)
 
 
 FORMATS = {
     "tf_saved_model": Format("TensorFlow", "tensorflow", ""),
     "onnx": Format("ONNX Runtime", "tensorflow", ".onnx", ("onnx", "tf2onnx")),
     "openvino": Format("OpenVINO", "tensorflow", ".xml", ("openvino",)),
-    "litert": Format("LiteRT", "tensorflow", ".tflite"),
-    "torch": Format("torch.export", "torch", ".pt2"),
+    "litert": Format("LiteRT", "tensorflow", ".tflite", keras=(3, 13)),
+    "torch": Format("torch.export", "torch", ".pt2", keras=(3, 15)),
 }
 
 
@@ -58,7 +60,7 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
     Raises:
         ValueError: if the format is unknown, the suffix of `path` is that of another, Keras runs
             on another backend than the format needs, or a size is not divisible by 32.
-        ImportError: if a package is missing that writes the format.
+        ImportError: if a package is missing that writes the format, or Keras is too old for it.
 
     Example:
         >>> export_model(keras.saving.load_model("best.keras"), "best.onnx", batch_size=1)
@@ -75,6 +77,11 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
         raise ValueError(
             f"A file of the format '{format}' ends with '{form.suffix}'. Received: '{path}'."
         )
+    if not is_written_by(keras.version(), form):
+        raise ImportError(
+            f"The format '{format}' needs Keras {'.'.join(map(str, form.keras))} or newer. "
+            f"Received: Keras {keras.version()}. Update it: pip install --upgrade keras"
+        )
     folded = model.for_inference(input_shape, batch_size, dtype="float32")
     shape, options = (batch_size, *folded.input_shape[1:]), {}
     if format == "torch":
@@ -87,6 +94,11 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
         warnings.filterwarnings("ignore", message="No complete tensor found")
         folded.export(str(path), format=format, verbose=False, input_signature=signature, **options)
     return path
+
+
+def is_written_by(version, form):
+    """Whether a version of Keras, a str, writes a `Format`."""
+    return tuple(map(int, version.split(".")[:2])) >= form.keras
 
 
 def get_format(name):

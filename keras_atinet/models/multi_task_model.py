@@ -1,7 +1,7 @@
 import keras
 
 from keras_atinet.balancing import Equal, get_balancer
-from keras_atinet.internals import built_shape, untrack
+from keras_atinet.internals import built_shape, track, untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
 from keras_atinet.training import (
@@ -157,6 +157,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         if hasattr(self, "balancer"):
             untrack(self, self.balancer)  # or its variables would stay with the model
         self.balancer = used
+        track(self, used)
         if not used.built:
             used.build((len(self.tasks),))
         self.network_split = NetworkSplit(self, over)

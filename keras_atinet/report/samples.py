@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_atinet.ops.masks import any_pixel
+
 
 class SampleScores(NamedTuple):
     """A model on some samples.
@@ -84,7 +86,7 @@ def _has_classes(task):
 
 
 def _losses(function, y_true, y_pred, weight):
-    known = ops.convert_to_numpy(ops.any(weight > 0, axis=(1, 2)))
+    known = ops.convert_to_numpy(any_pixel(weight > 0))
     return [
         float(function(y_true[i : i + 1], y_pred[i : i + 1], sample_weight=weight[i : i + 1]))
         if known[i]

@@ -9,9 +9,14 @@ import pytest
 import keras_atinet
 from keras_atinet import exporting
 from keras_atinet.exporting import FORMATS, ExportedModel, export_model, quantize
+from keras_atinet.exporting.formats import is_written_by
 
 SHAPE = (64, 96, 3)
-HERE = [name for name, form in FORMATS.items() if form.backend == keras.backend.backend()]
+HERE = [
+    name
+    for name, form in FORMATS.items()
+    if form.backend == keras.backend.backend() and is_written_by(keras.version(), form)
+]
 
 
 def randomize(model):
@@ -107,6 +112,12 @@ def test_int8(format, split, tmp_path):
     assert 0 < error < 0.3 * exact["depth"].std()
     with pytest.raises(ValueError, match="another file"):
         quantize(path, path, x)
+
+
+def test_old_versions_of_keras():
+    assert is_written_by("3.12.4", FORMATS["onnx"]) and not is_written_by("3.9.0", FORMATS["onnx"])
+    assert is_written_by("3.15.0", FORMATS["torch"])
+    assert not is_written_by("3.14.1", FORMATS["torch"])
 
 
 def test_errors(split, tmp_path):

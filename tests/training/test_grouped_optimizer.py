@@ -266,6 +266,8 @@ def test_weights_without_decay():
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_state_of_an_optimizer_without_groups_is_taken(name):
+    if name == "muon" and keras.version() < "3.13":
+        pytest.skip("its slots cannot be told apart, which raises an error that says so")
     make = CONFIGURATIONS[name]
     ours, plain = make_variables(), make_variables()
     whole = make()

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_atinet.ops.masks import any_pixel
 from keras_atinet.training.step.gradients import combine_gradients
 from keras_atinet.training.step.targets import valid_targets
 
@@ -35,11 +36,19 @@ class CommonStep:
             A list of K float32 scalars, and a float32 tensor `(K,)`. The losses are not stacked:
             the backward pass from one loss would then lead through the branches of all tasks.
         """
-        losses = [self._task_losses[name](y[name], y_pred[name], weights[name]) for name in weights]
-        images = [ops.sum(ops.any(weight > 0, axis=(1, 2))) for weight in weights.values()]
+        losses = [self._task_loss(name, y, y_pred, weights) for name in weights]
+        images = [ops.sum(any_pixel(weight > 0)) for weight in weights.values()]
         # Keras divides losses by the number of replicas, which sum their gradients.
         losses = [ops.cast(loss, "float32") * self.num_replicas for loss in losses]
         return losses, ops.cast(ops.stack(images), "float32")
+
+    def _task_loss(self, name, y, y_pred, weights):
+        # On PyTorch, Keras 3.12 to 3.14 give the mean over no pixel at all a gradient of NaN.
+        weight = weights[name]
+        is_weighted = ops.any(weight != 0)
+        safe = ops.where(is_weighted, weight, ops.ones_like(weight))
+        loss = self._task_losses[name](y[name], y_pred[name], safe)
+        return ops.where(is_weighted, loss, ops.zeros_like(loss))
 
     def compute_objectives(self, losses, images, added):
         """The scalars to differentiate, and which tasks are present, a float32 tensor `(K,)`.
