@@ -328,7 +328,7 @@ def test_compile_arguments_are_saved(make, batch, tmp_path):
     assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) == 3
     for old, new in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
         np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(v) for v in (old, new)))
-    model.reset_metrics()  # Keras does it since 3.13.
+    model.reset_metrics()  # those of `fit`
     expected, got = (m.test_on_batch(images, targets, return_dict=True) for m in (model, loaded))
     for name in expected:
         np.testing.assert_allclose(got[name], expected[name], rtol=1e-5)
