@@ -1,10 +1,11 @@
 """The whole train step of a `MultiTaskModel`, to be read in this order:
 
 1. `targets.py`: what the user gave becomes targets and pixel weights by task.
-2. `network_split.py`: the network in two, a trunk that the tasks share and their branches.
+2. `network_split.py`: the network in two, a trunk that the tasks share and their branches; which
+   tasks use which variable.
 3. `common.py`: from targets to losses and objectives, from gradients to one update; whether it is
    taken (`is_update`); its logs.
-4. `gradients.py`: how the gradients of the tasks become one.
+4. `gradients.py`: how the gradients of the tasks become one; those that several share are balanced.
 5. `tensorflow.py`, `jax.py`, `torch.py`: three files of the same shape, one for each backend, that
    differentiate and update.
 """
