@@ -73,7 +73,7 @@ def all_supports(num_tasks):
 
 def solve_on_supports(matrix, vectors, supports):
     """`A z = b` in the rows and columns of every support, by elimination; 0 elsewhere."""
-    num_tasks = matrix.shape[0]
+    num_tasks = supports.shape[-1]
     identity = ops.eye(num_tasks)
     inside = supports[:, :, None] * supports[:, None, :]
     systems = inside * matrix + (1 - inside) * identity
