@@ -114,8 +114,8 @@ def recognize(where):
     path = pathlib.Path(where)
     if not path.exists():
         raise FileNotFoundError(f"There is no such data. Received: '{where}'. {_EXPECTED}.")
-    for look in (_prepared, _matlab, _folder, _arrays, _parquet):
-        form = look(path)
+    for detect in (_prepared, _matlab, _folder, _arrays, _parquet):
+        form = detect(path)
         if form is not None:
             return form._replace(splits=_ordered(form.splits))
     raise FileNotFoundError(f"Found no data that is known: {_found(path)}. {_EXPECTED}.")

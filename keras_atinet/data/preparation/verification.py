@@ -57,7 +57,7 @@ class Verification:
         self.samples[split] = len(source)
         counts = Counter()
 
-        def look(index):
+        def examine(index):
             try:
                 sample = source[index]
             except ImportError:
@@ -73,7 +73,7 @@ class Verification:
             )
 
         tasks = source.tasks
-        results = in_order(look, range(len(source)), self._workers)
+        results = in_order(examine, range(len(source)), self._workers)
         for index, (found, fingerprint, keys) in enumerate(results):
             self.faults.extend(found)
             counts.update(keys)
