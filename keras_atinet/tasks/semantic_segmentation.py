@@ -22,11 +22,30 @@ NYU13_CLASSES = {
 }
 
 
+def ignored_labels(num_classes, ignore_class=None):
+    """The labels that are meant to be ignored: -1, 255 unless it is a class, and `ignore_class`.
+
+    Args:
+        num_classes: int.
+        ignore_class: optional int.
+
+    Returns:
+        Tuple of int, in ascending order.
+
+    Example:
+        >>> ignored_labels(300), ignored_labels(13, ignore_class=0)
+        ((-1,), (-1, 0, 255))
+    """
+    labels = {-1} if num_classes > 255 else {-1, 255}
+    return tuple(sorted(labels if ignore_class is None else {*labels, ignore_class}))
+
+
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class SemanticSegmentation(Task):
     """A class for every pixel: logits, cross-entropy (eq. 2), mean IoU (eq. 7), pixel accuracy.
 
-    A label outside `[0, num_classes)` (-1 and 255, say) is ignored, and so is `ignore_class`.
+    A label outside `[0, num_classes)` is ignored, and so is `ignore_class`. So -1 always is, and 255
+    with up to 255 classes; with more of them 255 is a class like any other.
 
     Args:
         num_classes: int. Defaults to 13, the NYUv2 classes.
@@ -74,6 +93,11 @@ class SemanticSegmentation(Task):
                     f"`{argument}` of task '{name}' must have one entry for each of the "
                     f"{self.num_classes} classes. Received: {len(values)} entries."
                 )
+
+    @property
+    def ignored_labels(self):
+        """Tuple of int, the labels that are meant to be ignored; any other stray one is a fault."""
+        return ignored_labels(self.num_classes, self.ignore_class)
 
     def target_shape(self, height, width):
         return (height, width)
