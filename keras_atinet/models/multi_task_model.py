@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 
 from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.internals import built_shape, track, untrack
@@ -7,9 +8,11 @@ from keras_atinet.models.inference import for_inference
 from keras_atinet.training import (
     BalancerUpdate,
     FiniteLosses,
+    FirstBatch,
     NetworkSplit,
     TrainStep,
     by_task,
+    check_weight_names,
     group_optimizer,
 )
 
@@ -239,8 +242,23 @@ class MultiTaskModel(TrainStep, keras.Model):
         validation_freq=1,
         **kwargs,
     ):
-        """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
+        """`keras.Model.fit`, with the callbacks that the balancer and the network need.
+
+        It looks at the first batch, and warns of what would train without an error but looks
+        wrong: integer images, images below -0.5 or above 2, labels that are neither a class nor
+        among the task's `ignored_labels`, a median depth over 100 m, normals without a component
+        below 0, a task without a valid pixel (see `Task.find_problems`).
+
+        Raises:
+            ValueError: if a `Batches` or a `pipeline` has other classes than the tasks.
+        """
         callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
+        self._check_data(x)
+        self._check_data(validation_data)
+        sample_weight = self._whole_weights(y, sample_weight)
+        if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
+            *others, weights = validation_data
+            validation_data = (*others, self._whole_weights(others[1], weights))
         if hasattr(x, "epochs"):
             callbacks = [x.epochs.follow(initial_epoch), *callbacks]
             if steps_per_epoch:
@@ -250,7 +268,7 @@ class MultiTaskModel(TrainStep, keras.Model):
             # In its own order already; Keras would warn that it cannot shuffle it.
             shuffle = False
         return super().fit(
-            x=x,
+            x=FirstBatch(self.tasks).watch(x, y, batch_size),
             y=y,
             batch_size=batch_size,
             epochs=epochs,
@@ -268,6 +286,54 @@ class MultiTaskModel(TrainStep, keras.Model):
             validation_freq=validation_freq,
             **kwargs,
         )
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
+        """`keras.Model.evaluate`.
+
+        Raises:
+            ValueError: if a `Batches` or a `pipeline` has other classes than the tasks.
+        """
+        self._check_data(x)
+        sample_weight = self._whole_weights(y, sample_weight)
+        return super().evaluate(
+            x=x,
+            y=y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
+        )
+
+    def _check_data(self, data):
+        if hasattr(data, "epochs"):  # batches of this package
+            for task in self.tasks:
+                task.check_facts(data.tasks.get(task.name, {}))
+
+    def _whole_weights(self, y, sample_weight):
+        # Keras takes weights of all arrays of targets only; in batches some may be missing.
+        check_weight_names(self.tasks, y, sample_weight)
+        if not isinstance(y, dict) or not isinstance(sample_weight, dict):
+            return sample_weight
+        return {
+            name: np.ones(len(target), "float32")
+            if sample_weight.get(name) is None
+            else sample_weight[name]
+            for name, target in y.items()
+        }
 
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.

@@ -5,6 +5,8 @@ from keras import ops
 from keras_atinet import losses, metrics
 from keras_atinet.tasks.task import MISSING_COLOR, Task
 
+_LARGEST_MEDIAN = 100  # metres; far above any room or street
+
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class DepthEstimation(Task):
@@ -28,6 +30,18 @@ class DepthEstimation(Task):
     def prepare(self, y_true):
         mask = ops.isfinite(y_true) & (y_true > 0)
         return ops.where(mask, y_true, ops.ones_like(y_true)), mask[..., 0]
+
+    def find_problems(self, target):
+        """As for `Task`, and a median of the valid pixels over 100 m."""
+        depth = np.asarray(target, "float32")
+        valid = depth[np.isfinite(depth) & (depth > 0)]
+        problems = super().find_problems(target)
+        if valid.size and np.median(valid) > _LARGEST_MEDIAN:
+            problems.append(
+                f"the median depth is {np.median(valid):.4g} m, more than {_LARGEST_MEDIAN} m. "
+                "Are these millimetres? Divide them by 1000"
+            )
+        return problems
 
     def loss(self):
         return losses.absolute_error()

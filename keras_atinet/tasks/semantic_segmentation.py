@@ -21,6 +21,8 @@ NYU13_CLASSES = {
     "window": (96, 192, 224),
 }
 
+_SHOWN_LABELS = 10
+
 
 def ignored_labels(num_classes, ignore_class=None):
     """The labels that are meant to be ignored: -1, 255 unless it is a class, and `ignore_class`.
@@ -44,8 +46,8 @@ def ignored_labels(num_classes, ignore_class=None):
 class SemanticSegmentation(Task):
     """A class for every pixel: logits, cross-entropy (eq. 2), mean IoU (eq. 7), pixel accuracy.
 
-    A label outside `[0, num_classes)` is ignored, and so is `ignore_class`. So -1 always is, and 255
-    with up to 255 classes; with more of them 255 is a class like any other.
+    A label outside `[0, num_classes)` is ignored, and so is `ignore_class`. So -1 always is, and
+    255 with up to 255 classes; with more of them 255 is a class like any other.
 
     Args:
         num_classes: int. Defaults to 13, the NYUv2 classes.
@@ -110,6 +112,44 @@ class SemanticSegmentation(Task):
         if self.ignore_class is not None:
             mask = mask & (y_true != self.ignore_class)
         return ops.where(mask, y_true, ops.zeros_like(y_true)), mask
+
+    def check_facts(self, facts):
+        """Checks that the data have the classes of this task.
+
+        Args:
+            facts: dict, as in `keras_atinet.data.Source.tasks`.
+
+        Raises:
+            ValueError: if the data have another number of classes; where `num_classes` is only
+                counted (`counted_classes`), if they have more.
+        """
+        count = facts.get("num_classes", self.num_classes)
+        if count > self.num_classes or (
+            count < self.num_classes and not facts.get("counted_classes")
+        ):
+            raise ValueError(
+                f"Task '{self.name}' must have as many classes as the data. Received: "
+                f"num_classes={self.num_classes}, for data of {count}. "
+                f"Give the task num_classes={count}, or map the labels of the data."
+            )
+
+    def find_problems(self, target):
+        """As for `Task`, and labels that are neither a class nor among the `ignored_labels`."""
+        values, counts = np.unique(np.asarray(target), return_counts=True)
+        known = ((values >= 0) & (values < self.num_classes)) | np.isin(values, self.ignored_labels)
+        stray = ~known & np.isfinite(values)
+        problems = super().find_problems(target)
+        if stray.any():
+            share = 100 * counts[stray].sum() / counts.sum()
+            shown = ", ".join(f"{value:g}" for value in values[stray][:_SHOWN_LABELS])
+            shown += ", ..." if stray.sum() > _SHOWN_LABELS else ""
+            problems.append(
+                f"{share:.3g} % of the labels are none of the {self.num_classes} classes and "
+                f"ignored: {shown}. Classes are 0 to {self.num_classes - 1}; labels to ignore "
+                f"are {', '.join(map(str, self.ignored_labels))}. Check `num_classes` and "
+                "`ignore_class`"
+            )
+        return problems
 
     def loss(self):
         return losses.cross_entropy()

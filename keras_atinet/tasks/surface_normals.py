@@ -33,6 +33,16 @@ class SurfaceNormals(Task):
         mask = ops.sum(ops.square(y_true), axis=-1) > 0.25
         return unit_vector(y_true), mask
 
+    def find_problems(self, target):
+        """As for `Task`, and vectors without any component below 0: most likely colours."""
+        problems = super().find_problems(target)
+        if not problems and not (np.asarray(target, "float32") < 0).any():
+            problems.append(
+                "no component is below 0. Are these colours? Make vectors of them: "
+                "`2 * colors - 1` from [0, 1], `colors / 127.5 - 1` from 8 bits"
+            )
+        return problems
+
     def loss(self):
         return losses.CosineDistance()
 

@@ -1,4 +1,5 @@
 import numpy as np
+from keras import ops
 
 MISSING_COLOR = (0, 0, 0)
 
@@ -59,6 +60,35 @@ class Task:
             `(batch, height, width)`.
         """
         raise TypeError(f"`{type(self).__name__}` must define `prepare(y_true)`.")
+
+    def check_facts(self, facts):
+        """Checks that this task can be learnt from data, by what they say about it.
+
+        Args:
+            facts: dict, as in `keras_atinet.data.Source.tasks`.
+
+        Raises:
+            ValueError: if the data have another number of channels.
+        """
+        if facts.get("channels", self.channels) != self.channels:
+            raise ValueError(
+                f"Task '{self.name}' must have as many channels as the data. Received: "
+                f"{self.channels}, for data of {facts['channels']}."
+            )
+
+    def find_problems(self, target):
+        """What looks wrong in a batch of targets, though a network would train on it.
+
+        `fit` asks this of its first batch, and warns. Override it to look for more.
+
+        Args:
+            target: array `(batch, *target_shape)`.
+
+        Returns:
+            List of str. Here one, if no pixel is valid.
+        """
+        _, mask = self.prepare(ops.convert_to_tensor(target))
+        return [] if ops.any(mask) else ["every pixel is ignored"]
 
     def loss(self):
         """A new `keras.losses.Loss` that averages over `sample_weight`."""

@@ -27,6 +27,10 @@ class Batches(keras.utils.PyDataset):
             spends its time in Python. They start anew (in seconds), so the source and `augment`
             must pickle, and a script needs its `if __name__ == "__main__":`.
 
+    Attributes:
+        tasks: dict, task key -> facts, as in `Source.tasks`, of the targets.
+        epochs: as for `pipeline`.
+
     Raises:
         ValueError: as for `pipeline`; if `cache` is asked of processes, which share no memory.
 
@@ -63,8 +67,10 @@ class Batches(keras.utils.PyDataset):
                 "Processes share no memory to cache samples in. "
                 "Received: cache=True, use_multiprocessing=True. Choose one of them."
             )
+        samples = get_samples(source, split, image_size, tasks, cache)
+        self.tasks = samples.tasks
         self._sampler = Sampler(
-            get_samples(source, split, image_size, tasks, cache),
+            samples,
             batch_size,
             augment=augment,
             shuffle=shuffle,

@@ -2,19 +2,24 @@
 
 import os
 
+import numpy as np
+
 from keras_atinet.data.batching.cache import Cached
 from keras_atinet.data.kinds import described
 from keras_atinet.data.source import Source
 from keras_atinet.data.transforms.resize import resize
+from keras_atinet.tasks.semantic_segmentation import ignored_labels
 
 _SHAPE_FACTS = ("num_classes", "channels")
+_SHOWN_LABELS = 10
 
 
 def get_samples(source, split, image_size, tasks, cache):
     """A `Source` of the samples to make batches of. The arguments are those of `pipeline`."""
     tasks = (tasks,) if isinstance(tasks, str) else tasks
     source = _open(source, split, tasks)
-    samples = _Resized(source, _task_facts(source, tasks), _known_size(source, image_size))
+    facts = _task_facts(source, tasks)
+    samples = _Resized(source, facts, _known_size(source, image_size), _labels(facts, tasks))
     return Cached(samples) if cache else samples
 
 
@@ -40,14 +45,21 @@ def _task_facts(source, tasks):
         name = getattr(task, "name", task)
         asked = {key: getattr(task, key) for key in _SHAPE_FACTS if hasattr(task, key)}
         facts[name] = source.tasks.get(name, asked)
-        num_classes = facts[name].get("num_classes", 0)
-        if num_classes > asked.get("num_classes", num_classes):
-            raise ValueError(
-                f"Task {name!r} needs as many classes as the data has. Received: "
-                f"{asked['num_classes']} in `tasks`, {num_classes} in the source. "
-                f"Give the task num_classes={num_classes}."
-            )
+        if hasattr(task, "check_facts"):
+            task.check_facts(facts[name])
     return described(facts)
+
+
+def _labels(facts, tasks):
+    # Task key -> number of classes, labels to ignore; where the number is known.
+    objects = {getattr(task, "name", task): task for task in tasks or ()}
+    labels = {}
+    for key, known in facts.items():
+        count = known.get("num_classes", getattr(objects.get(key), "num_classes", None))
+        if count is not None:
+            ignore_class = getattr(objects.get(key), "ignore_class", None)
+            labels[key] = count, ignored_labels(count, ignore_class)
+    return labels
 
 
 def _known_size(source, image_size):
@@ -61,14 +73,35 @@ def _known_size(source, image_size):
 
 
 class _Resized(Source):
-    def __init__(self, source, tasks, image_size):
+    def __init__(self, source, tasks, image_size, labels):
         self.source, self.split = source, source.split
         self.tasks, self.image_size = tasks, image_size
+        self._labels = labels
 
     def __len__(self):
         return len(self.source)
 
     def __getitem__(self, index):
-        sample = self.source[int(index)]
+        index = int(index)
+        sample = self.source[index]
         kept = {key: sample[key] for key in ("image", *self.tasks) if key in sample}
+        for key in self._labels.keys() & kept.keys():
+            self._check_labels(key, kept[key], index)
         return resize(kept, self.image_size, self.tasks)
+
+    def where(self, index):
+        return self.source.where(index)
+
+    def _check_labels(self, key, labels, index):
+        count, ignored = self._labels[key]
+        if labels.min(initial=0) >= -1 and labels.max(initial=0) < count:
+            return
+        values = np.unique(labels)
+        stray = values[((values < 0) | (values >= count)) & ~np.isin(values, ignored)]
+        if stray.size:
+            raise ValueError(
+                f"A label of {key!r} must be one of {count} classes, 0 to {count - 1}, or one to "
+                f"ignore, {ignored}. Received: {', '.join(map(str, stray[:_SHOWN_LABELS]))} in "
+                f"{self.source.where(index)}. Correct the source's `num_classes`, give the task "
+                "an `ignore_class`, or make such labels -1."
+            )

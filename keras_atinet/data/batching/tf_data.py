@@ -74,7 +74,8 @@ def pipeline(
 
     Raises:
         ValueError: if the size is not known, a task unknown, the source empty, or a task has
-            fewer classes than the data.
+            other classes than the data; where a batch is made, if a label is neither one of the
+            data's classes nor to be ignored (-1, 255 unless it is a class, `ignore_class`).
         ImportError: if TensorFlow is not installed; `Batches` does without.
 
     Example:
@@ -85,8 +86,9 @@ def pipeline(
     ```
     """
     tf = _tensorflow()
+    samples = get_samples(source, split, image_size, tasks, cache)
     sampler = Sampler(
-        get_samples(source, split, image_size, tasks, cache),
+        samples,
         batch_size,
         augment=augment,
         shuffle=shuffle,
@@ -107,7 +109,7 @@ def pipeline(
     numbers = _numbers(tf, lambda: epochs.next * count, count)
     dataset = _batches(tf, numbers, read, workers).map(_marker(tf, epochs, count))
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-    dataset.epochs, dataset.stream = epochs, stream
+    dataset.epochs, dataset.stream, dataset.tasks = epochs, stream, samples.tasks
     return dataset
 
 

@@ -86,6 +86,7 @@ class Folder(Source):
             if facts["kind"] == "segmentation" and "num_classes" not in facts:
                 with _naming(key):
                     facts["num_classes"] = self._count_classes(self._targets[key].values(), facts)
+                    facts["counted_classes"] = True
         self.tasks = {key: _public(facts) for key, facts in self._facts.items()}
 
     @functools.cached_property
@@ -188,5 +189,5 @@ def _split_root(path, split):
 
 
 def _public(facts):
-    names = ("kind", "channels", *CLASS_FACTS)
+    names = ("kind", "channels", "counted_classes", *CLASS_FACTS)
     return {name: facts[name] for name in names if name in facts}

@@ -13,7 +13,7 @@
 import keras
 
 from keras_atinet.training.step.network_split import NetworkSplit
-from keras_atinet.training.step.targets import by_task
+from keras_atinet.training.step.targets import by_task, check_weight_names
 
 if keras.backend.backend() == "tensorflow":
     from keras_atinet.training.step.tensorflow import TrainStep

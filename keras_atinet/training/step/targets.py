@@ -1,5 +1,7 @@
 """From what the user gives `fit` to targets and pixel weights by task."""
 
+import difflib
+
 from keras import ops
 
 
@@ -34,6 +36,24 @@ def by_task(tasks, value, argument):
     )
 
 
+def check_weight_names(tasks, y, sample_weight):
+    """Checks the keys of a dict of weights, which are those of tasks or of targets.
+
+    Raises:
+        ValueError: if a key is none of these; it names the nearest one.
+    """
+    names = list(
+        dict.fromkeys([*(task.name for task in tasks), *(y if isinstance(y, dict) else ())])
+    )
+    for name in sample_weight if isinstance(sample_weight, dict) else ():
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, 1)
+            raise ValueError(
+                f"`sample_weight` must be keyed by the tasks {names}. Received: {name!r}, which "
+                "is none of them." + (f" Did you mean {near[0]!r}?" if near else "")
+            )
+
+
 def valid_targets(tasks, y, y_pred, sample_weight):
     """Targets with harmless values at ignored pixels, and the weight of every pixel.
 
@@ -47,8 +67,10 @@ def valid_targets(tasks, y, y_pred, sample_weight):
         pixels.
 
     Raises:
-        ValueError: if a target has another shape than its task says.
+        ValueError: if a target has another shape than its task says, or weights are given for
+            something that is no task.
     """
+    check_weight_names(tasks, y, sample_weight)
     y = by_task(tasks, y, "y")
     sample_weight = by_task(tasks, sample_weight, "sample_weight")
     targets, pixel_weights = {}, {}
