@@ -132,7 +132,8 @@ def _watched_tf_data(dataset, first_batch):
             lambda: tf.constant(0, tf.int64),
         )
         with tf.control_dependencies([looked]):
-            return tf.nest.map_structure(tf.identity, batch)
+            tensors[0] = tf.identity(tensors[0])
+        return tf.nest.pack_sequence_as(batch, tensors)
 
     if not all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(dataset.element_spec)):
         return dataset
