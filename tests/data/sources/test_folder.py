@@ -91,7 +91,8 @@ def test_arrays_are_read(tmp_path):
     np.testing.assert_array_equal(sample["depth"][0, :4, 0], [0, 0, 0, 2.5])
     np.testing.assert_allclose(sample["normal"], NORMALS, atol=1e-6)
     np.testing.assert_array_equal(sample["segmentation"], LABELS.astype("int32") - 1)
-    assert source.tasks["segmentation"] == {"kind": "segmentation", "num_classes": 3}
+    counted = {"kind": "segmentation", "num_classes": 3, "counted_classes": True}
+    assert source.tasks["segmentation"] == counted
 
 
 def test_dataset_json_is_followed(root):
