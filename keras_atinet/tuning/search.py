@@ -71,7 +71,7 @@ def report(tuner, settings, out):
             epoch = "" if trial.best_step is None else trial.best_step + 1
             values = [trial.hyperparameters.values.get(name, "") for name in names]
             writer.writerow([trial.trial_id, trial.status.lower(), trial.score, epoch, *values])
-    done = [trial for trial in trials if _score(trial) > -math.inf]
+    done = [trial for trial in trials if trial.score is not None]
     print(f"\n{len(done)} of {len(trials)} trials gave a result.")
     if not done:
         return
@@ -146,8 +146,7 @@ def _range(hp, name, values, sampling="linear"):
 
 
 def _score(trial):
-    score = trial.score
-    return -math.inf if score is None or math.isnan(score) else score
+    return float("-inf") if trial.score is None else trial.score
 
 
 def _shown(value):
