@@ -37,6 +37,8 @@ class Balancer(keras.layers.Layer):
     def end_epoch(self, losses):
         """Updates its state from an epoch's mean training losses, a float32 array `(K,)`.
 
+        A loss is 0 where a task had no valid pixel in the epoch.
+
         Called outside the compiled step, after every epoch of `fit`.
         """
 

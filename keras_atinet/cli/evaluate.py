@@ -7,6 +7,8 @@ from keras_atinet import evaluation, runs
 from keras_atinet.cli.options import COUNT, add_model, add_verbose
 from keras_atinet.cli.sources import absolute
 from keras_atinet.data import splits
+from keras_atinet.evaluation.results import to_json
+from keras_atinet.evaluation.scoring import with_averaging
 
 SUMMARY = "Print losses and metrics of a model."
 
@@ -45,13 +47,15 @@ def run(arguments, argv):
     baseline = None
     if arguments.baseline:
         train_source = _open(settings, settings["splits"][0])
-        baseline = runs.constant_baseline(train_source, model.tasks, *sizes, batches)
+        tasks = [with_averaging(task, arguments.averaging) for task in model.tasks]
+        baseline = runs.constant_baseline(train_source, tasks, *sizes, batches)
     print(f"{file} on {len(source)} images, split '{split}' of {settings['data']}:")
     print(evaluation.table(results, baseline))
     if arguments.json:
-        facts = {"model": str(file), "data": settings["data"], "split": split, "results": results}
+        facts = {"model": str(file), "data": settings["data"], "split": split}
+        facts["results"] = to_json(results)
         if baseline is not None:
-            facts["constant"] = baseline
+            facts["constant"] = to_json(baseline)
         out = pathlib.Path(arguments.json)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -2,4 +2,5 @@
 
 from keras_atinet.evaluation.constants import best_constants, evaluate_constants
 from keras_atinet.evaluation.improvement import DeltaM, check_baseline, delta_m
-from keras_atinet.evaluation.scoring import evaluate, evaluate_function, table
+from keras_atinet.evaluation.results import table
+from keras_atinet.evaluation.scoring import evaluate, evaluate_function

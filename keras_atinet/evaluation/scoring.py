@@ -1,70 +1,117 @@
+import copy
+import math
+
 import keras
 from keras import ops
 
 from keras_atinet.ops.masks import any_pixel
+from keras_atinet.training.step.targets import valid_targets
 
 
 def evaluate(model, batches, averaging=None, verbose=0):
     """The tasks' own losses and metrics.
 
+    The model and its tasks stay as they are, compiled or not; a loss or metrics that it was
+    compiled with do not count.
+
     Args:
-        model: `MultiTaskModel`; it is compiled anew.
+        model: `MultiTaskModel`.
         batches: dataset of `(images, targets)`.
         averaging: `"pixel"`, `"batch"`, or None for what the tasks say.
-        verbose: 0, 1 or 2, as for `model.evaluate`.
+        verbose: 0, 1 or 2: nothing, a progress bar, or one line.
 
     Returns:
-        dict, task name -> `"loss"` and metric names -> float.
+        dict, task name -> `"loss"` and metric names -> float; NaN for a task without any valid
+        pixel.
+
+    Raises:
+        ValueError: if no task has a valid pixel.
     """
-    for task in model.tasks:
-        task.averaging = averaging or task.averaging
-    model.compile(jit_compile=model.jit_compile)
-    logs = model.evaluate(batches, return_dict=True, verbose=verbose)
-    return {
-        task.name: {name: float(logs[f"{task.name}_{name}"]) for name in _names(task)}
-        for task in model.tasks
-    }
+    tasks = [with_averaging(task, averaging) for task in model.tasks]
+    return evaluate_function(tasks, predictor(model), batches, verbose=verbose)
 
 
-def evaluate_function(tasks, predict, batches):
+def evaluate_function(tasks, predict, batches, on_batch=None, verbose=0):
     """What `evaluate` returns, for the predictions of any function, an exported model say.
+
+    The `loss` is the mean over the batches of the loss of a batch, weighted by its number of
+    images with a valid pixel, as in `model.evaluate`.
 
     Args:
         tasks: list of `Task`.
         predict: function from images `(batch, height, width, channels)` to a dict of arrays.
-        batches: dataset of `(images, targets)`.
+        batches: dataset of `(images, targets)`, or of `(images, targets, sample_weight)`.
+        on_batch: optional function that takes targets, predictions and the weights of the pixels
+            of each batch: three dicts of tensors by task, ignored pixels of weight 0.
+        verbose: as for `evaluate`.
+
+    Raises:
+        ValueError: if no task has a valid pixel.
     """
     losses = {task.name: task.loss() for task in tasks}
     means = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
     metrics = {task.name: task.metrics() for task in tasks}
-    for images, targets in batches.as_numpy_iterator():
+    progress = keras.utils.Progbar(_length(batches), verbose=verbose)
+    for batch in _iterate(batches):
+        images, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         predictions = predict(images)
-        for task in tasks:
-            target, mask = task.prepare(ops.convert_to_tensor(targets[task.name]))
-            weight = ops.cast(mask, "float32")
-            y_pred = ops.convert_to_tensor(predictions[task.name])
-            loss = losses[task.name](target, y_pred, sample_weight=weight)
-            # Counted as in training: images without valid pixels do not count.
-            valid = ops.sum(ops.cast(any_pixel(mask), "float32"))
-            means[task.name].update_state(loss, sample_weight=valid)
-            for metric in metrics[task.name]:
-                metric.update_state(target, y_pred, sample_weight=weight)
+        y_pred = {name: ops.convert_to_tensor(predictions[name]) for name in losses}
+        y, weights = valid_targets(tasks, targets, y_pred, sample_weight)
+        for name, weight in weights.items():
+            inputs = y[name], y_pred[name], weight
+            valid = ops.sum(ops.cast(any_pixel(weight > 0), "float32"))
+            means[name].update_state(losses[name](*inputs), sample_weight=valid)
+            for metric in metrics[name]:
+                metric.update_state(*inputs)
+        if on_batch is not None:
+            on_batch(y, y_pred, weights)
+        progress.add(1)
+    found = {name: float(mean.count) > 0 for name, mean in means.items()}
+    if found and not any(found.values()):
+        raise ValueError(
+            "There is nothing to evaluate: no pixel of any task is valid. "
+            f"Received: batches without labels of the tasks {list(found)}. "
+            "Check the targets, or give data with labels."
+        )
     return {
-        task.name: {m.name: float(m.result()) for m in (means[task.name], *metrics[task.name])}
-        for task in tasks
+        name: {
+            metric.name: float(metric.result()) if found[name] else math.nan
+            for metric in (mean, *metrics[name])
+        }
+        for name, mean in means.items()
     }
 
 
-def table(results, baseline=None, title="model"):
-    """Lines of text: a row for each loss and metric."""
-    lines = [f"{'':32}{title:>12}" + (f"{'constant':>12}" if baseline else "")]
-    for task, values in results.items():
-        for name, value in values.items():
-            constant = (baseline or {}).get(task, {}).get(name)
-            column = "" if constant is None else f"{constant:12.4f}"
-            lines.append(f"{task:14}{name:18}{value:12.4f}{column}")
-    return "\n".join(lines)
+def predictor(model):
+    """What `evaluate_function` takes, of a model."""
+
+    def predict(images):
+        outputs = model.predict_on_batch(images)
+        # Under `tf.distribute` each replica predicts the whole batch, and Keras joins them.
+        count = len(keras.tree.flatten(images)[0])
+        return {name: output[:count] for name, output in outputs.items()}
+
+    return predict
 
 
-def _names(task):
-    return ["loss", *(metric.name for metric in task.metrics())]
+def with_averaging(task, averaging):
+    """The task; a copy if its metrics average in another way."""
+    if averaging not in (None, task.averaging):
+        task = copy.copy(task)
+        task.averaging = averaging
+    return task
+
+
+def _iterate(batches):
+    if hasattr(batches, "as_numpy_iterator"):
+        return batches.as_numpy_iterator()
+    if isinstance(batches, keras.utils.PyDataset):
+        return (batches[index] for index in range(len(batches)))
+    return batches
+
+
+def _length(batches):
+    try:
+        return len(batches)
+    except TypeError:  # a generator; or a `tf.data.Dataset` of unknown size
+        return None

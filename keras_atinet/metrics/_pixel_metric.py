@@ -23,6 +23,8 @@ class PixelMetric(keras.metrics.Metric):
     `averaging="batch"`: `mean over batches of value(statistics of the batch)`, batches without a
     valid pixel left out.
 
+    Either is NaN if there was no valid pixel at all.
+
     A subclass gives `statistics` and `value`. Both see flat float32 tensors: `y_true`
     `(pixels, channels)`, `y_pred` `(pixels, channels)` and `weights` `(pixels,)`. Pixels of weight
     0 have been overwritten by ones, so nothing that stood there can reach a result.
@@ -54,8 +56,14 @@ class PixelMetric(keras.metrics.Metric):
     def value(self, statistics):
         raise NotImplementedError
 
+    def total_weight(self, statistics):
+        """The weights of the pixels that the statistics are of, summed."""
+        return ops.sum(statistics)
+
     def batch_value(self, y_true, y_pred, weights):
-        return self.value(self.statistics(y_true, y_pred, weights))
+        """The value of a batch, and the weights of its pixels, summed."""
+        statistics = self.statistics(y_true, y_pred, weights)
+        return self.value(statistics), self.total_weight(statistics)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         y_true, y_pred = _float32(y_true), _float32(y_pred)
@@ -67,14 +75,16 @@ class PixelMetric(keras.metrics.Metric):
         if self.averaging == "pixel":
             update = self.statistics(y_true, y_pred, weights)
         else:
-            value = self.batch_value(y_true, y_pred, weights)
-            update = ops.where(ops.any(valid), ops.stack([value, ops.ones_like(value)]), 0.0)
+            value, weight = self.batch_value(y_true, y_pred, weights)
+            update = ops.where(weight != 0, ops.stack([value, ops.ones_like(value)]), 0.0)
         self.state.assign_add(update)
 
     def result(self):
         if self.averaging == "pixel":
-            return self.value(self.state)
-        return ops.divide_no_nan(self.state[0], self.state[1])
+            value, weight = self.value(self.state), self.total_weight(self.state)
+        else:
+            value, weight = ops.divide_no_nan(self.state[0], self.state[1]), self.state[1]
+        return ops.where(weight != 0, value, float("nan"))
 
     def get_config(self):
         return {"averaging": self.averaging, "name": self.name}
@@ -96,3 +106,6 @@ class PixelMean(PixelMetric):
 
     def value(self, statistics):
         return ops.divide_no_nan(statistics[0], statistics[1])
+
+    def total_weight(self, statistics):
+        return statistics[1]

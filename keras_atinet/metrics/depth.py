@@ -29,7 +29,7 @@ class AbsoluteError(PixelMean):
             Default: 1 everywhere.
 
     Returns:
-        float32 scalar in metres; 0 when there was no valid pixel.
+        float32 scalar in metres; NaN when there was no valid pixel.
 
     Raises:
         ValueError: if `averaging` is unknown.
@@ -60,7 +60,7 @@ class RelativeError(PixelMean):
     Arguments, shapes and errors are those of `AbsoluteError`; the default name is `"rel_error"`.
 
     Returns:
-        float32 scalar without unit; 0 when there was no valid pixel.
+        float32 scalar without unit; NaN when there was no valid pixel.
 
     Example:
 
@@ -88,7 +88,7 @@ class RootMeanSquaredError(PixelMean):
     Arguments, shapes and errors are those of `AbsoluteError`; the default name is `"rmse"`.
 
     Returns:
-        float32 scalar in metres; 0 when there was no valid pixel.
+        float32 scalar in metres; NaN when there was no valid pixel.
 
     Example:
 
@@ -126,7 +126,7 @@ class WithinRatio(PixelMean):
     Call arguments: those of `AbsoluteError`.
 
     Returns:
-        float32 scalar in `[0, 1]`; 0 when there was no valid pixel.
+        float32 scalar in `[0, 1]`; NaN when there was no valid pixel.
 
     Raises:
         ValueError: if `averaging` is unknown or `threshold` is not above 1.

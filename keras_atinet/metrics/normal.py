@@ -47,7 +47,7 @@ class MeanAngularError(PixelMean):
             Default: 1 everywhere.
 
     Returns:
-        float32 scalar in degrees; 0 when there was no valid pixel.
+        float32 scalar in degrees; NaN when there was no valid pixel.
 
     Raises:
         ValueError: if `averaging` is unknown.
@@ -103,7 +103,7 @@ class MedianAngularError(PixelMetric):
     degrees off.
 
     Returns:
-        float32 scalar in degrees; 0 when there was no valid pixel.
+        float32 scalar in degrees; NaN when there was no valid pixel.
 
     Raises:
         ValueError: if `averaging` is unknown.
@@ -138,7 +138,8 @@ class MedianAngularError(PixelMetric):
     def batch_value(self, y_true, y_pred, weights):
         angles = self._angles(y_true, y_pred)
         order = ops.argsort(angles)
-        return _weighted_median(ops.take(angles, order), ops.take(weights, order))
+        median = _weighted_median(ops.take(angles, order), ops.take(weights, order))
+        return median, ops.sum(weights)
 
     def _angles(self, y_true, y_pred):
         angles = _angular_error(y_true, y_pred)
@@ -160,7 +161,7 @@ class WithinAngle(PixelMean):
     Call arguments: those of `MeanAngularError`.
 
     Returns:
-        float32 scalar in `[0, 1]`; 0 when there was no valid pixel.
+        float32 scalar in `[0, 1]`; NaN when there was no valid pixel.
 
     Raises:
         ValueError: if `averaging` is unknown or `threshold` is outside `(0, 180]`.

@@ -29,7 +29,7 @@ class MeanIoU(PixelMetric):
             Default: 1 everywhere.
 
     Returns:
-        float32 scalar in `[0, 1]`; 0 when there was no valid pixel.
+        float32 scalar in `[0, 1]`; NaN when there was no valid pixel.
 
     Raises:
         ValueError: if `averaging` is unknown, `num_classes` is not positive, or `y_pred` has
@@ -104,7 +104,7 @@ class PixelAccuracy(PixelMean):
             Default: 1 everywhere.
 
     Returns:
-        float32 scalar in `[0, 1]`; 0 when there was no valid pixel.
+        float32 scalar in `[0, 1]`; NaN when there was no valid pixel.
 
     Raises:
         ValueError: if `averaging` is unknown.

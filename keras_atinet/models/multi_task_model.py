@@ -7,6 +7,7 @@ from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
 from keras_atinet.training import (
     BalancerUpdate,
+    BestNumber,
     FiniteLosses,
     FirstBatch,
     NetworkSplit,
@@ -57,6 +58,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         self.remat = list(remat)
         self._config = config
         self._loss_trackers = [keras.metrics.Mean(name=f"{task.name}_loss") for task in tasks]
+        self._added_losses = keras.metrics.Mean(name="added_losses")
 
     def for_inference(self, input_shape=None, batch_size=None, dtype=None):
         """An equal functional `keras.Model` for inference, of plain convolutions.
@@ -338,7 +340,7 @@ class MultiTaskModel(TrainStep, keras.Model):
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.
         stop = [] if self.skips_nonfinite else [FiniteLosses()]
-        return [*stop, BalancerUpdate(), *callbacks]
+        return [*stop, BalancerUpdate(), *callbacks, BestNumber(callbacks)]
 
     def get_config(self):
         return {

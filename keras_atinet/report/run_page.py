@@ -7,11 +7,12 @@ import numpy as np
 
 from keras_atinet import runs
 from keras_atinet.data import Part, Subset
+from keras_atinet.evaluation.results import text
 from keras_atinet.report import page
 from keras_atinet.report.charts import confusion_chart
 from keras_atinet.report.curves import learning_curves, weight_curves
 from keras_atinet.report.pictures import Gallery
-from keras_atinet.report.samples import pooled, ranked, score_samples
+from keras_atinet.report.samples import ranked, score_samples
 
 _EXTREMES = 3
 _MASKED_SAMPLES = 2
@@ -20,9 +21,10 @@ _MASKED_SAMPLES = 2
 def run_report(paths, num_pictures=6, num_samples=None):
     """A page about runs that needs no other file and no network.
 
-    For each run: how it came about, the scores on the held-out split (all pixels pooled) beside
-    the best constant prediction, learning curves with the switch of phase, task weights, samples
-    with truth and prediction, the best and the worst, confusion matrices, attention masks.
+    For each run: how it came about, the scores on the held-out split (those of
+    `evaluation.evaluate`) beside the best constant prediction, learning curves with the switch of
+    phase, task weights, samples with truth and prediction, the best and the worst, confusion
+    matrices, attention masks.
 
     Args:
         paths: sequence of paths of run folders in which at least one epoch is done.
@@ -71,15 +73,17 @@ def run_section(run, num_pictures=6, num_samples=None):
     sizes = settings["image_size"], settings["batch_size"]
     batches = runs.get_batches(source, model.tasks, *sizes)
     found = score_samples(model, batches)
-    tasks = [pooled(task) for task in model.tasks]
+    tasks = model.tasks
     baseline = runs.constant_baseline(train_source, tasks, *sizes, batches)
+    how = "the mean over its batches" if tasks[0].averaging == "batch" else "all pixels pooled"
     parts = [
         page.heading(run.path.name),
         page.facts(_facts(run, config, settings, model)),
         page.heading("Scores", 3),
         page.paragraph(
-            f"{file.name} on {len(source)} samples of the split '{settings['splits'][1]}', all "
-            "pixels pooled, beside the best prediction that knows nothing of the image."
+            f"{file.name} on {len(source)} samples of the split '{settings['splits'][1]}', {how}, "
+            "beside the best prediction that knows nothing of the image. Losses are means over "
+            f"batches of {settings['batch_size']}."
         ),
         _score_table(found.results, baseline),
         page.heading("Learning curves", 3),
@@ -120,10 +124,9 @@ def _facts(run, config, settings, model):
 def _score_table(results, baseline):
     rows = []
     for task, values in results.items():
-        for name, value in values.items():
-            constant = baseline.get(task, {}).get(name)
-            cell = "-" if constant is None else f"{constant:.4f}"
-            rows.append([f"{task}: {name.replace('_', ' ')}", f"{value:.4f}", cell])
+        constants = text(baseline.get(task, {}))
+        for name, value in text(values).items():
+            rows.append([f"{task}: {name.replace('_', ' ')}", value, constants.get(name, "-")])
     return page.table(["", "model", "best constant"], rows)
 
 
@@ -180,6 +183,6 @@ def _overview(results):
     header = ["run", *(f"{task}: {metric.replace('_', ' ')}" for task, metric in names)]
     rows = []
     for name, found in results.items():
-        values = [found.get(task, {}).get(metric) for task, metric in names]
-        rows.append([name, *("-" if value is None else f"{value:.4f}" for value in values)])
+        shown = {task: text(values) for task, values in found.items()}
+        rows.append([name, *(shown.get(task, {}).get(metric, "-") for task, metric in names)])
     return page.heading("Scores on the held-out split") + page.table(header, rows, wide=True)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_atinet.evaluation.scoring import evaluate_function, predictor
 from keras_atinet.ops.masks import any_pixel
 
 
@@ -13,7 +14,8 @@ class SampleScores(NamedTuple):
 
     Attributes:
         losses: dict task name -> float array `(samples,)`, NaN for samples without truth.
-        results: dict task name -> `"loss"` and metric names -> float; all pixels pooled.
+        results: dict task name -> `"loss"` and metric names -> float, as from
+            `evaluation.evaluate`.
         confusion: dict task name -> array `(classes, classes)` of pixel counts, truth in rows;
             for the tasks that have classes.
     """
@@ -33,36 +35,20 @@ def score_samples(model, batches):
     Returns:
         `SampleScores`.
     """
-    tasks = [pooled(task) for task in model.tasks]
-    functions = {task.name: task.loss() for task in tasks}
-    metrics = {task.name: task.metrics() for task in tasks}
-    losses = {task.name: [] for task in tasks}
-    confusion = {t.name: np.zeros((t.num_classes,) * 2, int) for t in tasks if _has_classes(t)}
-    for images, targets in batches.as_numpy_iterator():
-        predictions = model.predict_on_batch(images)
-        for task in tasks:
-            y_pred = ops.convert_to_tensor(predictions[task.name])
-            y_true, mask = task.prepare(ops.convert_to_tensor(targets[task.name]))
-            weight = ops.cast(mask, "float32")
-            for metric in metrics[task.name]:
-                metric.update_state(y_true, y_pred, sample_weight=weight)
-            losses[task.name] += _losses(functions[task.name], y_true, y_pred, weight)
-            if task.name in confusion:
-                confusion[task.name] += _counts(task, y_true, y_pred, mask)
-    losses = {name: np.array(values) for name, values in losses.items()}
-    results = {
-        name: {
-            "loss": float(np.nanmean(losses[name])) if np.isfinite(losses[name]).any() else 0.0,
-            **{metric.name: float(metric.result()) for metric in metrics[name]},
-        }
-        for name in losses
-    }
-    return SampleScores(losses, results, confusion)
+    functions = {task.name: task.loss() for task in model.tasks}
+    losses = {name: [] for name in functions}
+    classes = [task for task in model.tasks if _has_classes(task)]
+    confusion = {task.name: np.zeros((task.num_classes,) * 2, int) for task in classes}
 
+    def keep(y_true, y_pred, weights):
+        for name, function in functions.items():
+            losses[name] += _losses(function, y_true[name], y_pred[name], weights[name])
+        for task in classes:
+            batch = (part[task.name] for part in (y_true, y_pred, weights))
+            confusion[task.name] += _counts(task, *batch)
 
-def pooled(task):
-    """A copy of a task whose metrics pool all pixels."""
-    return type(task).from_config({**task.get_config(), "averaging": "pixel"})
+    results = evaluate_function(model.tasks, predictor(model), batches, keep)
+    return SampleScores({name: np.array(losses[name]) for name in losses}, results, confusion)
 
 
 def ranked(losses):
@@ -95,8 +81,8 @@ def _losses(function, y_true, y_pred, weight):
     ]
 
 
-def _counts(task, y_true, y_pred, mask):
-    mask = ops.convert_to_numpy(mask)
+def _counts(task, y_true, y_pred, weight):
+    mask = ops.convert_to_numpy(weight) > 0
     truth = ops.convert_to_numpy(y_true)[mask]
     predicted = task.decode(ops.convert_to_numpy(y_pred))[mask]
     count = task.num_classes

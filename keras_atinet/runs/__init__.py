@@ -2,6 +2,7 @@
 
 from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import (
+    check_labels,
     constant_baseline,
     get_batches,
     get_source,

@@ -1,8 +1,10 @@
 """The data that settings describe."""
 
 import math
+import warnings
 
 import keras
+from keras import ops
 
 from keras_atinet import evaluation
 from keras_atinet.data import Batches, Rooms, Subset, hold_out, open_source, pipeline
@@ -14,6 +16,7 @@ _TEST_SHARE = 0.25  # held-out rooms for each training room
 _CACHE_BYTES = 2**31
 _PIXEL_BYTES = 14  # of a cached sample: image, classes, depth, normals
 _BASELINE_SAMPLES = 200
+_LABEL_SAMPLES = 200
 
 
 def get_source(settings, split):
@@ -63,6 +66,52 @@ def get_tasks(source, names=None, single=False, averaging="pixel"):
         known = {key: facts[key] for key in CLASS_FACTS if key in facts}
         tasks.append(task(name=name, averaging=averaging, **known))
     return tasks
+
+
+def check_labels(sources, tasks):
+    """Looks for a valid pixel of each task in the data to learn from, and in the data held out.
+
+    At most 200 samples of each are read, evenly spaced, and no more than it takes to find one.
+
+    Args:
+        sources: two `Source`s, to learn from and to hold out.
+        tasks: list of `Task`.
+
+    Raises:
+        ValueError: if there is none of a task in all of the data to learn from, or none of any
+            task in all of the data held out.
+
+    Warns:
+        UserWarning: if there is none of a task in the data held out, or among the samples read.
+    """
+    for source, title in zip(sources, ("training", "held-out"), strict=True):
+        subset = Subset(source, _LABEL_SAMPLES)
+        missing = _without_labels(subset, tasks)
+        if not missing:
+            continue
+        names, count = ", ".join(missing), len(subset)
+        text = f"No pixel of {names} is valid in any of {count} {title} samples looked at."
+        needed = len(missing) if title == "training" else len(missing) == len(tasks)
+        if needed and count == len(source):
+            raise ValueError(
+                f"{text} Received: the split '{source.split}' of {len(source)} samples. "
+                "Leave out such tasks, or give data with their labels."
+            )
+        if title == "held-out":
+            text += " Such tasks count neither in `val_loss` nor in the choice of the best epoch."
+        warnings.warn(text, stacklevel=2)
+
+
+def _without_labels(source, tasks):
+    missing = {task.name: task for task in tasks}
+    for sample in source:
+        for name in [name for name in missing if name in sample]:
+            _, mask = missing[name].prepare(ops.convert_to_tensor(sample[name][None]))
+            if ops.any(mask):
+                del missing[name]
+        if not missing:
+            break
+    return list(missing)
 
 
 def get_batches(source, tasks, image_size, batch_size, **kwargs):

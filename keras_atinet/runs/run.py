@@ -1,6 +1,7 @@
 """The folder that a run writes."""
 
 import json
+import math
 import pathlib
 import zipfile
 
@@ -66,7 +67,9 @@ class Run:
             self.history.unlink(missing_ok=True)
 
     def best_loss(self):
-        """The held-out loss of `best.keras`, or None if there is no such file yet."""
+        """The held-out loss of `best.keras`, or None if there is no such file or loss yet."""
         losses = [float(row["val_loss"]) for row in self.rows()]
+        # NaN, where no pixel was valid or the network predicted NaN, is the best of nothing.
+        losses = [loss for loss in losses if not math.isnan(loss)]
         # A process that was killed while it wrote leaves a file that is not an archive.
         return min(losses, default=None) if zipfile.is_zipfile(self.best) else None

@@ -4,7 +4,7 @@ import keras
 
 from keras_atinet.data import random_mirror
 from keras_atinet.runs.ctrl_c import Interruption
-from keras_atinet.runs.data import get_batches, get_sources, get_tasks
+from keras_atinet.runs.data import check_labels, get_batches, get_sources, get_tasks
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.recording import History, TrainingTime
 from keras_atinet.training import PhaseSwitch
@@ -43,12 +43,14 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
         callbacks: further callbacks. They are called before the epoch is written down.
 
     Raises:
+        ValueError: if the data have no label of a task, see `check_labels`.
         KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
     """
     keras.utils.set_random_seed(settings["seed"])
     sources = get_sources(settings)
     single = settings["model"] == "single"
     tasks = get_tasks(sources[0], settings["tasks"], single, settings["averaging"])
+    check_labels(sources, tasks)
     model = get_model(settings, tasks)
     first = run.backup.restore(model)
     run.forget_after(first)

@@ -70,7 +70,7 @@ def compare(first, second, tasks, metrics):
 
     Returns:
         list of `Comparison`: delta-m of the first relative to the second by both definitions (left
-        out where it is not defined), then each metric. Empty if no seed is common.
+        out where it is not defined), then each metric that has values. Empty if no seed is common.
     """
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
@@ -87,7 +87,8 @@ def compare(first, second, tasks, metrics):
     }
     for task, metric in metrics:
         gaps = [first[seed][task][metric] - second[seed][task][metric] for seed in seeds]
-        comparisons.append(_comparison(task, metric, gaps, better[task, metric]))
+        if not any(map(math.isnan, gaps)):
+            comparisons.append(_comparison(task, metric, gaps, better[task, metric]))
     return comparisons
 
 

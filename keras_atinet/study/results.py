@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from keras_atinet import runs
+from keras_atinet.evaluation.results import from_json, to_json
 from keras_atinet.runs.recording import write_text
 from keras_atinet.study.training import RESULTS
 
@@ -20,7 +21,7 @@ class Result(NamedTuple):
         backend: str.
         parameters: int, number of trainable ones.
         seconds, seconds_per_epoch: float, of training without evaluation; all, and the median.
-        scores: dict, protocol -> task name -> metric name -> float.
+        scores: dict, protocol -> task name -> metric name -> float, NaN without labels.
     """
 
     path: object
@@ -46,6 +47,7 @@ def collect(folder):
     results = []
     for file in sorted(folder.glob(f"*/{RESULTS}")):
         found = json.loads(file.read_text(encoding="utf-8"))
+        found["scores"] = from_json(found["scores"])
         config = runs.Run(file.parent).read_config()
         names = ("parameters", "seconds", "seconds_per_epoch", "scores")
         result = Result(
@@ -59,7 +61,7 @@ def collect(folder):
 
 
 def write_csv(path, results):
-    """A row for each run, protocol, task and metric.
+    """A row for each run, protocol, task and metric; without a value for a task without labels.
 
     Args:
         path: `pathlib.Path`.
@@ -72,7 +74,7 @@ def write_csv(path, results):
     for result in results:
         for protocol, tasks in result.scores.items():
             for task, metrics in tasks.items():
-                for metric, value in metrics.items():
+                for metric, value in to_json(metrics).items():
                     own = [getattr(result, name) for name in facts]
                     writer.writerow([*own, protocol, task, metric, value])
     write_text(path, text.getvalue())

@@ -1,5 +1,6 @@
 """From the results of runs to the rows of a table: one for each network and balancer."""
 
+import math
 import statistics
 from dataclasses import dataclass, field
 
@@ -36,9 +37,9 @@ class Row:
         return self.key[1] is None
 
     def values(self, task, metric):
-        """The values of the seeds."""
-        found = [scores.get(task, {}).get(metric) for scores in self.scores.values()]
-        return [value for value in found if value is not None]
+        """The values of the seeds, without NaN."""
+        found = [scores.get(task, {}).get(metric, math.nan) for scores in self.scores.values()]
+        return [value for value in found if not math.isnan(value)]
 
 
 def columns(tasks):
@@ -104,16 +105,17 @@ def _row(title, key, results, protocol, shown, mtan_parameters):
 
 
 def _mean(row, shown):
-    means = {}
+    # A task without labels keeps its place, without a value; one without a network has none.
+    means = {task: {} for scores in row.scores.values() for task in scores}
     for task, metric in shown:
         values = row.values(task, metric)
         if values:
-            means.setdefault(task, {})[metric] = statistics.fmean(values)
+            means[task][metric] = statistics.fmean(values)
     return means
 
 
 def _add_gains(rows, baseline, tasks):
-    if set(baseline) != {task.name for task in tasks}:
+    if set(baseline) != {task.name for task in tasks} or not any(baseline.values()):
         return
     for row in rows:
         complete = [scores for scores in row.scores.values() if set(scores) == set(baseline)]

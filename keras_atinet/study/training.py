@@ -1,12 +1,14 @@
 """Trains a run of a study and scores it."""
 
 import json
+import math
 import statistics
 
 import keras
 
 from keras_atinet import evaluation, runs
 from keras_atinet.data.preparation.locking import only_one
+from keras_atinet.evaluation.results import to_json
 from keras_atinet.runs.recording import read_rows, write_rows, write_text
 from keras_atinet.study.planning import scored_epochs
 
@@ -59,7 +61,9 @@ def train_trial(run, settings, command, verbose=0, report=print, callbacks=()):
             scores = [_test_scores(run, settings)] if settings["hold_out"] else []
             runs.train(run, settings, command, verbose, report, [*callbacks, *scores])
         run.backup.discard()
-        write_text(run.path / RESULTS, json.dumps(_results(run, settings), indent=1) + "\n")
+        results = _results(run, settings)
+        results["scores"] = to_json(results["scores"])
+        write_text(run.path / RESULTS, json.dumps(results, indent=1) + "\n")
 
 
 def _check_backend(run):
@@ -93,7 +97,7 @@ def _results(run, settings):
         "scores": {"paper": _last_scores(run, settings, model.tasks)},
     }
     if settings["hold_out"]:
-        best = min(rows, key=lambda row: float(row["val_loss"]))
+        best = min(rows, key=lambda row: _or_infinity(float(row["val_loss"])))
         results["chosen_epoch"] = int(best["epoch"]) + 1
         batches = _test_batches(settings, model.tasks)
         results["scores"]["clean"] = evaluation.evaluate(model, batches, "pixel")
@@ -112,3 +116,7 @@ def _last_scores(run, settings, tasks):
         }
         for task in tasks
     }
+
+
+def _or_infinity(loss):
+    return math.inf if math.isnan(loss) else loss

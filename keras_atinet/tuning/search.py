@@ -2,10 +2,12 @@
 
 import csv
 import json
+import math
 import pathlib
 import shlex
 
 from keras_atinet import data, evaluation, runs
+from keras_atinet.evaluation.results import from_json
 from keras_atinet.tuning.hyper_model import BALANCERS, MultiTaskHyperModel, keras_tuner
 
 _BASELINE_BATCH = 8
@@ -32,6 +34,7 @@ def open_data(settings):
 def get_tuner(settings, train, validation, out):
     """A tuner of KerasTuner that knows the trials which are in its folder already."""
     tasks = runs.get_tasks(train, settings["tasks"], single=settings["model"] == "single")
+    runs.check_labels((train, validation), tasks)
     hypermodel = MultiTaskHyperModel(
         tasks,
         baseline=_baseline(settings, tasks, train, validation, out / "baseline.json"),
@@ -99,9 +102,9 @@ def _baseline(settings, tasks, train, validation, file):
 def _constants(tasks, train, validation, image_size):
     batches = runs.get_batches(validation, tasks, image_size, _BASELINE_BATCH)
     constants = runs.constant_baseline(train, tasks, image_size, _BASELINE_BATCH, batches)
-    # Some shares are 0 for a constant: nothing to divide by.
+    # Some shares are 0 for a constant, and a task without labels has none: nothing to divide by.
     return {
-        task: {name: value for name, value in values.items() if value}
+        task: {name: value for name, value in values.items() if value and math.isfinite(value)}
         for task, values in constants.items()
     }
 
@@ -110,7 +113,8 @@ def _read_baselines(files):
     baseline = {}
     for file in files:
         try:
-            baseline |= json.loads(pathlib.Path(file).read_text(encoding="utf-8"))["results"]
+            found = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
+            baseline |= from_json(found["results"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "`--baseline` takes files that `keras-atinet evaluate --json FILE` wrote. "

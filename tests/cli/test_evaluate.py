@@ -1,3 +1,4 @@
+import json
 import zipfile
 from types import SimpleNamespace
 
@@ -42,6 +43,17 @@ def test_options_reach_the_evaluation(file, run_cli, tmp_path, monkeypatch, caps
     assert run_cli(*evaluate, "--verbose", 2) == 0
     assert "1 images, split 'val'" in capsys.readouterr().out
     assert received == [((2, 32, 32, 3), "batch", 0), ((1, 32, 32, 3), None, 2)]
+
+
+def test_a_file_of_results_is_json(file, run_cli, tmp_path, monkeypatch, capsys):
+    nothing = {"depth": {"loss": float("nan"), "rmse": float("nan")}}
+    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments: nothing)
+    out = tmp_path / "scores.json"
+    assert run_cli("evaluate", "--model", file, "--data", "rooms", "--json", out) == 0
+    assert "-: the data have no labels of depth" in capsys.readouterr().out
+    assert json.loads(out.read_text(), parse_constant=pytest.fail)["results"] == {
+        "depth": {"loss": None, "rmse": None}
+    }
 
 
 def test_the_data_must_be_known(file, run_cli, tmp_path, capsys):

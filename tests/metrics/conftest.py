@@ -67,10 +67,10 @@ def check_metric(make, y_true, y_pred, valid, reference, tolerance=1e-5):
     assert_close(run(pixel, y_true, y_pred, weights), expect(0, 4))
     assert_close(run(batch, y_true, y_pred, weights), (expect(0, 2) + expect(2, 4)) / 2)
 
-    # Reset; then everything masked, which is 0 and not NaN and is not counted as a batch.
+    # Reset; then everything masked, which has no value and is not counted as a batch.
     for metric in (pixel, batch):
         metric.reset_state()
-        assert run(metric, y_true, y_pred, 0 * weights) == 0
+        assert np.isnan(run(metric, y_true, y_pred, 0 * weights))
         assert_close(run(metric, y_true, y_pred, weights, ((0, 2),)), expect(0, 2))
 
     # The prediction at void pixels does not matter either.

@@ -44,7 +44,8 @@ def test_samples_are_looked_at_one_by_one():
     np.testing.assert_array_equal(found.confusion["segmentation"], [[0, 4, 0], [0, 8, 0], [0] * 3])
     np.testing.assert_allclose(found.losses["depth"], [0, 0.5, 2, np.nan])
     assert np.isnan(found.losses["segmentation"][3])
-    assert found.results["segmentation"]["pixel_accuracy"] == pytest.approx(8 / 12)
+    # The mean over the batches, as the task says: of half of eight pixels, and all of four.
+    assert found.results["segmentation"]["pixel_accuracy"] == 0.75
     assert found.results["depth"]["abs_error"] == pytest.approx((0 * 2 + 0.5 * 4 + 2 * 4) / 10)
     # Sample 0 has the wrong class and the right depth, sample 2 the other way round.
     assert ranked({"depth": found.losses["depth"]}) == [0, 1, 2]

@@ -1,12 +1,15 @@
+import json
+import math
 import pathlib
 
 import pytest
 
 from keras_atinet import tasks as all_tasks
+from keras_atinet.evaluation.results import to_json
 from keras_atinet.study import plan, summary, tables
 from keras_atinet.study.comparison import compare, sign_flip_test
 from keras_atinet.study.published import published
-from keras_atinet.study.results import Result
+from keras_atinet.study.results import Result, collect, write_csv
 
 TASKS = all_tasks.standardize_tasks(("segmentation", "depth", "normal"))
 DEPTH = [TASKS[1]]
@@ -86,6 +89,39 @@ def test_rows_are_means_over_seeds():
     assert "six seeds" in tables.limits_of_test(2)
     assert "six seeds" not in tables.limits_of_test(6)
     assert tables.markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_a_task_without_labels_has_no_numbers(tmp_path):
+    def scores(normals):
+        values = {"depth": math.nan, "normal": normals}
+        tasks = {task.name: task.metrics() for task in TASKS[1:]}
+        return {n: dict.fromkeys([m.name for m in tasks[n]], values[n]) for n in tasks}
+
+    trained = [result("mtan", 0, scores(30.0)), result("atinet", 0, scores(25.0))]
+    for task in ("depth", "normal"):
+        trained.append(result("single", 0, {task: scores(25.0)[task]}, balancer="equal"))
+    # By way of the files that runs write.
+    for number, one in enumerate(trained):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        settings = {"model": one.model, "balancer": one.balancer, "seed": one.seed}
+        config = {"settings": settings, "versions": {"backend": one.backend}}
+        (folder / "config.json").write_text(json.dumps(config))
+        facts = {"parameters": 100, "seconds": 60.0, "seconds_per_epoch": 2.0}
+        facts["scores"] = to_json(one.scores)
+        (folder / "results.json").write_text(json.dumps(facts, allow_nan=False))
+    results = collect(tmp_path)
+    assert repr([one.scores for one in results]) == repr([one.scores for one in trained])
+    write_csv(tmp_path / "results.csv", results)
+    assert "depth,abs_error,\n" in (tmp_path / "results.csv").read_text()
+    with pytest.warns(UserWarning, match="leaves out depth"):
+        rows = summary.summarize(results, "paper", TASKS[1:], 100, with_published=False)
+        ((_, _, _, lines),) = tables.comparison_tables(rows, TASKS[1:])
+    # Of two angles and three shares, all a fifth higher than those of One Task.
+    assert rows[1].title == "MTAN" and rows[1].gains == {"metrics": [4], "tasks": [4]}
+    header, (_, _, atinet) = tables.score_table(rows, TASKS[1:])
+    assert atinet[header.index("absolute error, m")] == "-"
+    assert lines[1][0] == "delta-m over tasks" and lines[2][0] == "mean angle"
 
 
 def test_several_balancers_are_told_apart():

@@ -35,7 +35,7 @@ def test_a_step_with_an_odd_loss_is_not_taken(make, batch, values, balancer, odd
     before = values(kept(model))
     weights = {"depth": np.full(4, odd, "float32")}  # of the loss of one task
     logs = model.train_on_batch(images, targets, sample_weight=weights, return_dict=True)
-    assert logs["skipped_steps"] == 1 and np.isfinite(logs["depth_loss"])
+    assert logs["skipped_steps"] == 1 and np.isnan(logs["depth_loss"])
     for old, new in zip(before, values(kept(model)), strict=True):
         np.testing.assert_array_equal(old, new)
     model.train_on_batch(images, targets)

@@ -9,5 +9,6 @@ class BalancerUpdate(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        losses = [logs[f"{task.name}_loss"] for task in self.model.tasks]
-        self.model.balancer.end_epoch(np.asarray(losses, "float32"))
+        losses = np.array([logs[f"{task.name}_loss"] for task in self.model.tasks], "float32")
+        # As in a step, the loss of a task without a valid pixel is 0.
+        self.model.balancer.end_epoch(np.where(np.isnan(losses), 0, losses))

@@ -126,6 +126,7 @@ class CommonStep:
         tracker = next(metric for metric in self.metrics if metric.name == "loss")
         tracker.update_state(objective, sample_weight=batch_size)
         logs = super().compute_metrics(None, y, y_pred, weights)
+        logs["loss"] = tracker.result()
         if self.skips_nonfinite:
             logs["skipped_steps"] = self.skipped_steps.result()
         return logs
@@ -140,13 +141,13 @@ class CommonStep:
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The sum of the unweighted task losses and of losses added by layers, a scalar.
 
-        This is the `loss` of `evaluate` and the `val_loss` of `fit`: whatever the balancer does,
-        it means the same in every epoch.
+        See `get_metrics_result` for what `evaluate` makes of it over all batches.
         """
         y, weights = self.valid_targets(y, y_pred, sample_weight)
         losses, images = self.compute_task_losses(y, y_pred, weights)
         self._track_losses(losses, images)
-        added = sum(ops.sum(loss) for loss in self.losses)
+        added = sum((ops.sum(loss) for loss in self.losses), ops.zeros(()))
+        self._added_losses.update_state(added, sample_weight=ops.shape(next(iter(y.values())))[0])
         return (sum(losses) + added) / self.num_replicas
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
@@ -154,13 +155,31 @@ class CommonStep:
         return super().compute_metrics(x, y, y_pred, weights)
 
     def get_metrics_result(self):
+        """Losses and metrics since the last reset; NaN for a task without any valid pixel.
+
+        `loss`, which is also the `val_loss` of `fit`, is the sum of the `<task>_loss` of the tasks
+        with a valid pixel and of the losses added by layers, NaN if there is no such task. Whatever
+        the balancer does, it means the same in every epoch. (In training `loss` is the objective.)
+        """
         logs = super().get_metrics_result()
         logs.pop(self.skipped_steps.name)  # of training only
-        if len(self.tasks) > 1:
-            return logs
-        # Keras names the metrics of several outputs after them, of a single one not.
-        (task,) = self.tasks
-        whole = ("loss", f"{task.name}_loss")
-        return {
-            name if name in whole else f"{task.name}_{name}": value for name, value in logs.items()
+        added = logs.pop(self._added_losses.name)
+        names = [task.name for task in self.tasks]
+        if len(names) == 1:
+            # Keras names the metrics of several outputs after them, of a single one not.
+            whole = ("loss", f"{names[0]}_loss")
+            logs = {
+                name if name in whole else f"{names[0]}_{name}": value
+                for name, value in logs.items()
+            }
+        known = {
+            name: tracker.count > 0
+            for name, tracker in zip(names, self._loss_trackers, strict=True)
         }
+        total = sum((logs[f"{name}_loss"] for name in names), added)
+        logs["loss"] = ops.where(ops.any(ops.stack(list(known.values()))), total, float("nan"))
+        for log, value in logs.items():
+            owners = [name for name in names if log.startswith(f"{name}_")]
+            if owners:
+                logs[log] = ops.where(known[max(owners, key=len)], value, float("nan"))
+        return logs
