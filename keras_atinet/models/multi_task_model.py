@@ -7,6 +7,8 @@ from keras_atinet.models.inference import for_inference
 from keras_atinet.training import (
     BalancerUpdate,
     FiniteLosses,
+    FiniteWeights,
+    LastStep,
     NetworkSplit,
     TrainStep,
     by_task,
@@ -163,6 +165,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         self.network_split = NetworkSplit(self, over)
         self.skips_nonfinite = on_nonfinite == "skip"
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
+        self.last_step = LastStep(self.balancer_log_names())
         self.prepare_variables()
         arguments = {
             "optimizer": optimizer,
@@ -272,7 +275,7 @@ class MultiTaskModel(TrainStep, keras.Model):
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.
         stop = [] if self.skips_nonfinite else [FiniteLosses()]
-        return [*stop, BalancerUpdate(), *callbacks]
+        return [*stop, FiniteWeights(), BalancerUpdate(), *callbacks]
 
     def get_config(self):
         return {

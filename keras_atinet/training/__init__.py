@@ -1,5 +1,5 @@
 """The train step, the optimizer of weights in groups, and the callbacks."""
 
-from keras_atinet.training.callbacks import BalancerUpdate, FiniteLosses, PhaseSwitch
+from keras_atinet.training.callbacks import BalancerUpdate, FiniteLosses, FiniteWeights, PhaseSwitch
 from keras_atinet.training.optimizer import OptimizerGroup, group_optimizer
-from keras_atinet.training.step import NetworkSplit, TrainStep, by_task
+from keras_atinet.training.step import LastStep, NetworkSplit, TrainStep, by_task
