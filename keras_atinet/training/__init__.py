@@ -2,4 +2,4 @@
 
 from keras_atinet.training.callbacks import BalancerUpdate, FiniteLosses, FiniteWeights, PhaseSwitch
 from keras_atinet.training.optimizer import OptimizerGroup, group_optimizer
-from keras_atinet.training.step import LastStep, NetworkSplit, TrainStep, by_task
+from keras_atinet.training.step import LastStep, NetworkSplit, TrainStep, by_task, check_hooks

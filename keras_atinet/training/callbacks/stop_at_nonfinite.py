@@ -5,7 +5,7 @@ import keras
 import numpy as np
 
 _WAY_OUT = (
-    "go on without such steps: `compile(on_nonfinite=\"skip\")`, on the command line "
+    'go on without such steps: `compile(on_nonfinite="skip")`, on the command line '
     "`--on-nonfinite skip`."
 )
 

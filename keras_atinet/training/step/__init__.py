@@ -13,6 +13,7 @@
 
 import keras
 
+from keras_atinet.training.step.hooks import check_hooks
 from keras_atinet.training.step.last_step import LastStep
 from keras_atinet.training.step.network_split import NetworkSplit
 from keras_atinet.training.step.targets import by_task

@@ -66,9 +66,7 @@ class TrainStep(CommonStep):
             new_trainable, new_optimizer_values = self.optimizer.stateless_apply(
                 optimizer_values, gradient, trainable
             )
-        with self._scope(
-            new_trainable, new_non_trainable, metrics, new_optimizer_values
-        ) as inside:
+        with self._scope(new_trainable, new_non_trainable, metrics, new_optimizer_values) as inside:
             is_taken = is_update & (self.loss_scale() >= scale)
             metric_logs = self.train_logs(*step, is_finite)
             logs = {**metric_logs, **self.balancer_logs(logs, is_taken)}
