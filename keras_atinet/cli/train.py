@@ -63,7 +63,7 @@ def add_options(parser):
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with an interrupted run; the only setting to change is --on-nonfinite",
+        help="go on with an interrupted run; of its settings, --on-nonfinite may change",
     )
     add_verbose(parser, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
     parser.set_defaults(required_backend=_required_backend)
