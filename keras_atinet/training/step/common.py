@@ -118,7 +118,7 @@ class CommonStep:
 
     def loss_scale(self):
         """The factor of the losses. The optimizer lowers it in a step that it skips."""
-        return ops.convert_to_tensor(self.optimizer.scale_loss(1.0))
+        return ops.convert_to_tensor(self.optimizer.scale_loss(ops.ones(())))
 
     def train_logs(self, y, y_pred, weights, losses, images, objective, is_finite):
         """Updates the metrics by a train step.
