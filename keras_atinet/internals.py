@@ -32,6 +32,11 @@ def branch_order(names):
     return sorted(names, reverse=True)
 
 
+def loss_tracker(model):
+    """The metric of a compiled model that is logged as `loss`; `metrics` walks all its layers."""
+    return model._loss_tracker
+
+
 def optimizer_weights(optimizer):
     """The weights that an optimizer was built for, in order."""
     return optimizer._trainable_variables

@@ -13,7 +13,7 @@ MODULES = (
     *("", ".balancing", ".data", ".evaluation", ".exporting", ".layers", ".losses", ".metrics"),
     *(".models", ".ops", ".tuning", ".visualization"),
 )
-OF_TRAINING = ("BalancerUpdate", "FiniteLosses", "OptimizerGroup", "PhaseSwitch")
+OF_TRAINING = ("BalancerUpdate", "FiniteLosses", "FiniteWeights", "OptimizerGroup", "PhaseSwitch")
 pytestmark = pytest.mark.backend_free
 
 

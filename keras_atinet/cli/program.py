@@ -23,7 +23,8 @@ def main(argv=None):
         argv: list of str, without the program's name. Defaults to `sys.argv[1:]`.
 
     Returns:
-        int, the exit status: 0, 2 after an error of the user's, 130 after Ctrl-C.
+        int, the exit status: 0, 1 where a training met NaN, 2 after an error of the user's, 130
+        after Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
@@ -33,12 +34,12 @@ def main(argv=None):
     except KeyboardInterrupt:
         print("keras-atinet: interrupted", file=sys.stderr)
         return 130
-    except _USER_ERRORS as error:
+    except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
         if debug or not _is_check(error):
             raise
         print(f"keras-atinet: error: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, FloatingPointError) else 2
 
 
 def _use_backend(arguments, argv):

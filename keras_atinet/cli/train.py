@@ -10,6 +10,7 @@ from keras_atinet.balancing import BALANCERS
 from keras_atinet.cli.options import COUNT, FILTERS, IMAGE_SIZE, PRECISIONS, SOURCES, add_verbose
 from keras_atinet.cli.sources import absolute, check_num_samples, two_splits
 from keras_atinet.data import Subset
+from keras_atinet.models.multi_task_model import ON_NONFINITE
 
 SUMMARY = "Train a network into a run folder; without options a small ATI-Net on made-up rooms."
 _PICTURE_SAMPLES = 4
@@ -42,6 +43,8 @@ def add_options(parser):
     add("--balancer", "how the tasks are weighed", choices=list(BALANCERS))
     add("--temperature", "of the balancer dwa", type=float, metavar="X")
     add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
+    text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
+    add("--on-nonfinite", text, choices=ON_NONFINITE)
     add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
     add("--dtype", "precision", choices=PRECISIONS)
     add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
@@ -58,7 +61,9 @@ def add_options(parser):
         help="run folder, new or empty (default: runs/MODEL-DATA-NUMBER)",
     )
     parser.add_argument(
-        "--resume", metavar="RUN", help="go on with an interrupted run; takes no other settings"
+        "--resume",
+        metavar="RUN",
+        help="go on with an interrupted run; of its settings, --on-nonfinite may change",
     )
     add_verbose(parser, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
     parser.set_defaults(required_backend=_required_backend)
@@ -83,8 +88,16 @@ def run(arguments, argv):
             if folder.best_loss() is not None:
                 _draw(folder, runs.load_model(folder.best), settings)
             return 130
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{error} {_what_is_left(folder)}") from error
     print_scores(folder, settings)
     return 0
+
+
+def _what_is_left(folder):
+    path, epochs = shlex.quote(str(folder.path)), folder.backup.epochs()
+    kept = f"the state after epoch {epochs}" if epochs else "no finished epoch"
+    return f"The run folder has {kept}; go on with: keras-atinet train --resume {path}"
 
 
 def _required_backend(arguments):
@@ -98,13 +111,17 @@ def _explicit(arguments):
 
 
 def _resumed(arguments):
-    if _explicit(arguments) or arguments.recipe or arguments.out:
+    explicit = _explicit(arguments)
+    if set(explicit) - {"on_nonfinite"} or arguments.recipe or arguments.out:
         raise ValueError(
-            "`--resume` takes all settings from the run. Received others as well. "
-            "Leave them out, or start a new run without `--resume`."
+            "`--resume` takes all settings but `--on-nonfinite` from the run. "
+            "Received others as well. Leave them out, or start a new run without `--resume`."
         )
     folder = runs.Run(arguments.resume)
-    return folder, {**runs.DEFAULT, **folder.read_config()["settings"]}
+    settings = {**runs.DEFAULT, **folder.read_config()["settings"], **explicit}
+    if explicit:
+        folder.change_settings(**explicit)
+    return folder, settings
 
 
 def _new(arguments):

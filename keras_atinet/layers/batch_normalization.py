@@ -45,4 +45,5 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
     def _move(self, average, value):
-        average.assign(average * self.momentum + value * (1 - self.momentum))
+        # Of the value: Keras's variables would copy the numbers to the device.
+        average.assign(average.value * self.momentum + value * (1 - self.momentum))

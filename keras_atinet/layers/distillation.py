@@ -197,7 +197,7 @@ class TaskDistillation(keras.layers.Layer):
         self.distillation.build([feature_shape] * len(self.tasks))
 
     def call(self, inputs, training=None):
-        is_on = self.share > 0
+        is_on = self.share.value > 0
         own = ops.where(is_on, inputs, ops.stop_gradient(inputs))
         features = [head(own, training=training) for head in self.deconv_heads]
         refined = self.distillation(features)

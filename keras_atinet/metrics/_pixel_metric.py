@@ -2,6 +2,11 @@ import keras
 from keras import ops
 
 
+def _one_unless(valid, values):
+    # On PyTorch, Keras would copy a Python number to the device.
+    return ops.where(valid, values, ops.ones_like(values))
+
+
 def _float32(x):
     return ops.cast(ops.convert_to_tensor(x), "float32")
 
@@ -70,8 +75,8 @@ class PixelMetric(keras.metrics.Metric):
         weights = _pixel_weights(sample_weight, ops.shape(y_pred)[:-1])
         valid = ops.expand_dims(weights > 0, -1)
         channels = y_true.shape[-1] if len(y_true.shape) == len(y_pred.shape) else 1
-        y_true = ops.where(valid, ops.reshape(y_true, (-1, channels)), 1.0)
-        y_pred = ops.where(valid, ops.reshape(y_pred, (-1, y_pred.shape[-1])), 1.0)
+        y_true = _one_unless(valid, ops.reshape(y_true, (-1, channels)))
+        y_pred = _one_unless(valid, ops.reshape(y_pred, (-1, y_pred.shape[-1])))
         if self.averaging == "pixel":
             update = self.statistics(y_true, y_pred, weights)
         else:

@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from keras_atinet.metrics._pixel_metric import PixelMean, PixelMetric
+from keras_atinet.ops import unit_vector
 
 NUM_BINS = 3600
 DEGREES_PER_BIN = 180 / NUM_BINS
@@ -22,7 +23,7 @@ def _angular_error(y_true, y_pred):
     Written as `2 arctan(|n - m| / |n + m|)`, which keeps its precision where the arccos of a
     float32 cosine loses it, near 0 and 180 degrees. A zero vector is at 90 degrees to all others.
     """
-    n, m = (ops.normalize(v, axis=-1, epsilon=1e-12) for v in (y_true, y_pred))
+    n, m = unit_vector(y_true), unit_vector(y_pred)
     difference = ops.sqrt(ops.sum(ops.square(n - m), axis=-1))
     total = ops.sqrt(ops.sum(ops.square(n + m), axis=-1))
     return ops.arctan2(difference, total) * (2 * 180 / math.pi)

@@ -9,10 +9,13 @@ from keras_atinet.training import (
     BalancerUpdate,
     BestNumber,
     FiniteLosses,
+    FiniteWeights,
     FirstBatch,
+    LastStep,
     NetworkSplit,
     TrainStep,
     by_task,
+    check_hooks,
     check_weight_names,
     group_optimizer,
 )
@@ -98,9 +101,12 @@ class MultiTaskModel(TrainStep, keras.Model):
     ):
         """Configures training.
 
-        A step in which the loss of a task is NaN or infinite, or in which no task has a valid
-        pixel, leaves weights, optimizer and balancer as they are (on one device). So does one
-        whose gradients overflow under `mixed_float16`, but for the scale of the losses.
+        A step in which the loss of a task or the gradient is NaN or infinite, or in which no task
+        has a valid pixel, leaves weights, optimizer and balancer as they are (on one device). So
+        does one whose gradients overflow under `mixed_float16`, but for the scale of the losses.
+
+        `fit` logs `loss`, a mean over the images of the batches with labels, and the balancer's
+        logs of the last step that was taken (`<task>_weight`); all are NaN for an epoch without.
 
         Args:
             optimizer: a `keras.optimizers.Optimizer` or its name. Defaults to `"adam"`.
@@ -112,8 +118,10 @@ class MultiTaskModel(TrainStep, keras.Model):
             metrics: optional dict task name -> list of Keras metrics, instead of the tasks' own.
                 They see valid pixels only, as `sample_weight`. `{}` means none.
             on_nonfinite: `"raise"` (`fit` stops with an error that names task and step where a
-                loss is NaN or infinite) or `"skip"` (goes on, and logs the number of such steps
-                of the epoch as `skipped_steps`). Defaults to `"raise"`.
+                loss or the gradient is NaN or infinite, and takes no step from that one on) or
+                `"skip"` (goes on, and logs the number of such steps of the epoch as
+                `skipped_steps`). With either, `fit` stops where weights are not finite before it
+                or after an epoch. Defaults to `"raise"`.
             learning_rate_multipliers: optional dict, name of one of `optimizer_groups` -> float
                 above 0, what its learning rate (and with it weight decay) is multiplied by.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss`, as
@@ -122,10 +130,12 @@ class MultiTaskModel(TrainStep, keras.Model):
         Raises:
             ValueError: if the balancer is unknown or needs features that this network does not
                 name, `loss` or `metrics` name no task of this model, or
-                `learning_rate_multipliers` no group of its weights.
+                `learning_rate_multipliers` no group of its weights; if a subclass overrides
+                `compute_loss`, `compute_metrics` or `call` where training does not call them.
             FloatingPointError: by `fit`, see `on_nonfinite`.
         """
         used, over = self._usable_balancer(balancer)
+        check_hooks(self, MultiTaskModel, over == "bottleneck" or bool(self.remat))
         if on_nonfinite not in ON_NONFINITE:
             raise ValueError(
                 f"`on_nonfinite` of `compile` must be one of {ON_NONFINITE}. "
@@ -168,6 +178,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         self.network_split = NetworkSplit(self, over)
         self.skips_nonfinite = on_nonfinite == "skip"
         self.skipped_steps = keras.metrics.Sum(name="skipped_steps")
+        self.last_step = LastStep(self.balancer_log_names())
         self.prepare_variables()
         arguments = {
             "optimizer": optimizer,
@@ -340,7 +351,7 @@ class MultiTaskModel(TrainStep, keras.Model):
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.
         stop = [] if self.skips_nonfinite else [FiniteLosses()]
-        return [*stop, BalancerUpdate(), *callbacks, BestNumber(callbacks)]
+        return [*stop, FiniteWeights(), BalancerUpdate(), *callbacks, BestNumber(callbacks)]
 
     def get_config(self):
         return {

@@ -25,8 +25,10 @@ def conv(inputs, kernel, bias=None):
     if not isinstance(inputs, (list, tuple)):
         return _conv(inputs, kernel, bias)
     # A sum of convolutions keeps no copy of the inputs for the backward pass.
-    places = np.cumsum([x.shape[-1] for x in inputs])[:-1].tolist()
-    (x, part), *others = zip(inputs, ops.split(kernel, places, axis=2), strict=True)
+    # Slices, because `ops.split` on PyTorch copies the places to the device and back.
+    ends = np.cumsum([x.shape[-1] for x in inputs]).tolist()
+    parts = [kernel[:, :, end - x.shape[-1] : end] for x, end in zip(inputs, ends, strict=True)]
+    (x, part), *others = zip(inputs, parts, strict=True)
     return sum((_conv(x, part) for x, part in others), start=_conv(x, part, bias))
 
 

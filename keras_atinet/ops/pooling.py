@@ -58,7 +58,7 @@ def max_pool_with_argmax(inputs):
         pooled = max_pool(inputs)
     argmax = ops.where(
         is_bottom,
-        ops.cast(right_of_bottom, "uint8") + ops.cast(2, "uint8"),
+        ops.cast(right_of_bottom, "uint8") + 2,
         ops.cast(right_of_top, "uint8"),
     )
     return pooled, argmax

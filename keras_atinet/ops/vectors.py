@@ -22,5 +22,7 @@ def unit_vector(inputs):
     # A pixel with no feature at all has a zero vector, which has no direction to be turned from:
     # a finite gradient of 1e12 would be the end of an optimizer's moments.
     is_long = squared_length > _SHORTEST**2
-    inverse = ops.where(is_long, ops.rsqrt(ops.where(is_long, squared_length, 1.0)), 0.0)
+    # Tensors, because on PyTorch Keras would copy Python numbers to the device.
+    safe = ops.where(is_long, squared_length, ops.ones_like(squared_length))
+    inverse = ops.where(is_long, ops.rsqrt(safe), ops.zeros_like(safe))
     return ops.cast(values * inverse, inputs.dtype)

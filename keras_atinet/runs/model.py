@@ -30,7 +30,11 @@ def get_model(settings, tasks):
     balancer = settings["balancer"]
     if balancer == "dwa":
         balancer = DynamicWeightAverage(settings["temperature"])
-    model.compile(keras.optimizers.Adam(settings["learning_rate"]), balancer)
+    model.compile(
+        keras.optimizers.Adam(settings["learning_rate"]),
+        balancer,
+        on_nonfinite=settings["on_nonfinite"],
+    )
     return model
 
 

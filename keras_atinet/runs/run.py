@@ -35,6 +35,12 @@ class Run:
         config["command"] = command
         write_text(self.config, json.dumps(config, indent=1) + "\n")
 
+    def change_settings(self, **settings):
+        """Changes settings in the config, for epochs that are still to be trained."""
+        config = self.read_config()
+        config["settings"].update(settings)
+        write_text(self.config, json.dumps(config, indent=1) + "\n")
+
     def read_config(self):
         """What `create` wrote.
 

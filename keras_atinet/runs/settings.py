@@ -16,6 +16,7 @@ DEFAULT = {
     "balancer": "dwa",
     "temperature": 2.0,
     "switch_at": 0.5,
+    "on_nonfinite": "raise",
     "augment": True,
     "deep_split": False,
     "dtype": "float32",

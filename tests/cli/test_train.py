@@ -59,9 +59,16 @@ def test_a_resumed_run_keeps_its_settings(settings, run_cli, tmp_path, capsys):
     runs.Run(tmp_path / "run").create(settings_before, "keras-atinet train")
     assert settings("--resume", "run") == settings_before
     assert run_cli("train", "--resume", "run", "--epochs", 9) == 2
-    assert "`--resume` takes all settings from the run" in capsys.readouterr().err
+    assert "`--resume` takes all settings but `--on-nonfinite`" in capsys.readouterr().err
     assert run_cli("train", "--out", "run") == 2
     assert "or go on with this run: --resume run" in capsys.readouterr().err
+    # Folders from before the option do not have it; once changed, it stays.
+    del settings_before["on_nonfinite"]
+    runs.Run(tmp_path / "run").create(settings_before, "keras-atinet train")
+    assert settings("--resume", "run") == {**settings_before, "on_nonfinite": "raise"}
+    for options in (["--on-nonfinite", "skip"], []):
+        expected = {**settings_before, "on_nonfinite": "skip"}
+        assert settings("--resume", "run", *options) == expected
 
 
 def test_a_resumed_run_keeps_its_backend(run_cli, monkeypatch, tmp_path):

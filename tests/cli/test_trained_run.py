@@ -89,6 +89,28 @@ def test_an_interrupted_run_resumes_as_if_it_had_not_been(
         np.testing.assert_allclose(column(path, name), column(run, name), rtol=1e-3)
 
 
+@pytest.mark.one_backend
+def test_a_run_that_meets_nan_can_be_used(run, run_cli, tmp_path, monkeypatch, capsys):
+    class Harm(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                self.model.weights[0].assign(keras.ops.full(self.model.weights[0].shape, np.nan))
+
+    path = tmp_path / "stopped"
+    monkeypatch.setattr(runs, "train", functools.partial(runs.train, callbacks=[Harm()]))
+    assert run_cli("train", "--out", path, *OPTIONS) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("keras-atinet: error: The loss of ") and "step 1 of epoch 3" in error
+    assert "`--on-nonfinite skip`" in error
+    assert f"state after epoch 2; go on with: keras-atinet train --resume {path}" in error
+    assert [row["epoch"] for row in history(path)] == ["0", "1"]
+    monkeypatch.undo()
+    assert run_cli("evaluate", "--model", path) == 0
+    assert run_cli("train", "--resume", path, "--on-nonfinite", "skip", "--verbose", 0) == 0
+    np.testing.assert_allclose(column(path, "val_loss"), column(run, "val_loss"), rtol=1e-3)
+    assert [row["skipped_steps"] for row in history(path)] == ["", "", "0.0", "0.0"]
+
+
 def test_evaluate_a_run(run, run_cli, tmp_path, capsys):
     file = tmp_path / "new" / "numbers.json"
     assert run_cli("evaluate", "--model", run, "--baseline", "--json", file) == 0

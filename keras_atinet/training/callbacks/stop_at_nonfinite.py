@@ -4,22 +4,31 @@ import threading
 import keras
 import numpy as np
 
+_WAY_OUT = (
+    'go on without such steps: `compile(on_nonfinite="skip")`, on the command line '
+    "`--on-nonfinite skip`."
+)
+
 
 class FiniteLosses(keras.callbacks.Callback):
-    """Stops training where the loss of a task is NaN or infinite.
+    """Stops training where the loss of a task, or the gradient, is NaN or infinite.
 
-    `MultiTaskModel.fit` adds it unless the model is compiled with `on_nonfinite="skip"`.
+    `MultiTaskModel.fit` adds it unless the model is compiled with `on_nonfinite="skip"`. Such a
+    step makes the `loss` of its epoch infinite (`CommonStep.train_logs`).
 
     Raises:
-        FloatingPointError: within two steps after it, naming task and step.
+        FloatingPointError: within two steps after it (with `steps_per_execution`, two groups of
+            steps), naming task and step. On one device none of these steps is taken.
     """
 
     async_safe = True  # reads logs only
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._waiting, self._lock = epoch, [], threading.Lock()
+        self._begin = 0  # the step after those that were checked
         # On JAX `self.model` syncs the state, which must not happen while a step replaces it.
         self._names = [task.name for task in self.model.tasks]
+        self._num_replicas = self.model.num_replicas
 
     def on_train_batch_end(self, batch, logs=None):
         # Keras calls this from threads on JAX, at times a step before the one that it follows.
@@ -34,13 +43,63 @@ class FiniteLosses(keras.callbacks.Callback):
             self._check(*step)
 
     def _check(self, batch, logs):
-        for name in self._names:
-            loss = float(logs.get(f"{name}_loss", 0))
-            # NaN also stands for a task without a valid pixel so far, which is in no objective.
-            if not np.isfinite(loss) and not np.isfinite(float(logs.get("loss", loss))):
-                raise FloatingPointError(
-                    f"The loss of task '{name}' is not finite at step {batch + 1} of epoch "
-                    f"{self._epoch + 1}. Received: {loss}. The step was not taken: the weights are "
-                    "those from before it. Check this task's targets and the learning rate, or go "
-                    'on without such steps: `compile(on_nonfinite="skip")`.'
-                )
+        steps, self._begin = range(self._begin, batch + 1), batch + 1
+        if not np.isinf(float(logs.get("loss", 0))):
+            return
+        names = [name for name in self._names if np.isinf(float(logs.get(f"{name}_loss", 0)))]
+        if names:
+            what = f"The loss of {', '.join(map(repr, names))} is not finite"
+            check = "the targets of these tasks"
+        else:
+            what = "The losses of the tasks are finite, but not their gradient or a layer's loss,"
+            check = "roots, logarithms and quotients of zero in layers and losses"
+        raise FloatingPointError(
+            f"{what} {self._where(steps)} of epoch {self._epoch + 1}. "
+            f"{self._weights()} Check {check} and the learning rate, or {_WAY_OUT}"
+        )
+
+    def _where(self, steps):
+        if len(steps) == 1:
+            return f"at step {steps[0] + 1}"
+        return f"at one of the steps {steps[0] + 1} to {steps[-1] + 1}"
+
+    def _weights(self):
+        if self._num_replicas > 1:
+            return (
+                f"It was taken on all {self._num_replicas} replicas, so that the weights are not "
+                "finite either: load some from before."
+            )
+        return "No step was taken from it on: the weights are those from before it."
+
+
+class FiniteWeights(keras.callbacks.Callback):
+    """Stops training where weights are no numbers, before it and after each epoch.
+
+    `MultiTaskModel.fit` adds it, before the user's callbacks, so that these save no such weights.
+
+    Raises:
+        FloatingPointError: if a weight is NaN, or one that is trained infinite.
+    """
+
+    def on_train_begin(self, logs=None):
+        self._check("before training began")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(f"at the end of epoch {epoch + 1}")
+
+    def _check(self, when):
+        paths = [variable.path for variable in self.model.weights if not _is_fine(variable)]
+        if paths:
+            others = f" and {len(paths) - 1} more variables" if len(paths) > 1 else ""
+            raise FloatingPointError(
+                f"The weights were not finite {when}. Received: NaN or infinity in "
+                f"'{paths[0]}'{others}. Load weights from before, and lower the learning rate."
+            )
+
+
+def _is_fine(variable):
+    # Infinity may be where a layer's own state begins, the least of no values.
+    value = keras.ops.convert_to_numpy(variable)
+    if not np.issubdtype(value.dtype, np.inexact):
+        return True
+    return bool(np.isfinite(value).all() if variable.trainable else not np.isnan(value).any())

@@ -242,11 +242,12 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def mask(self, grads, variables):
         """The gradients, but 0 for groups that are off, even where they were not a number."""
         masked = []
-        for gradient, variable in zip(grads, variables, strict=True):
-            part = self._part_of.get(id(variable))
-            if gradient is not None and part is not None and part.is_gated:
-                gradient = ops.where(part.is_on(), gradient, ops.zeros_like(gradient))
-            masked.append(gradient)
+        with self.conditions():
+            for gradient, variable in zip(grads, variables, strict=True):
+                part = self._part_of.get(id(variable))
+                if gradient is not None and part is not None and part.is_gated:
+                    gradient = ops.where(part.is_on(), gradient, ops.zeros_like(gradient))
+                masked.append(gradient)
         return masked
 
     def _accumulated(self, variables):

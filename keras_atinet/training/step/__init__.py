@@ -5,6 +5,7 @@
    tasks use which variable.
 3. `common.py`: from targets to losses and objectives, from gradients to one update; whether it is
    taken (`is_update`); its logs.
+   `last_step.py`: the balancer's logs, of the last step that was taken.
 4. `gradients.py`: how the gradients of the tasks become one; those that several share are balanced.
 5. `tensorflow.py`, `jax.py`, `torch.py`: three files of the same shape, one for each backend, that
    differentiate and update.
@@ -12,6 +13,8 @@
 
 import keras
 
+from keras_atinet.training.step.hooks import check_hooks
+from keras_atinet.training.step.last_step import LastStep
 from keras_atinet.training.step.network_split import NetworkSplit
 from keras_atinet.training.step.targets import by_task, check_weight_names
 

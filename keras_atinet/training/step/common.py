@@ -1,7 +1,11 @@
 import keras
+import numpy as np
 from keras import ops
 
+from keras_atinet.internals import loss_tracker
+from keras_atinet.ops import all_finite
 from keras_atinet.ops.masks import any_pixel
+from keras_atinet.training.optimizer import GroupedOptimizer
 from keras_atinet.training.step.gradients import combine_gradients
 from keras_atinet.training.step.targets import valid_targets
 
@@ -66,20 +70,21 @@ class CommonStep:
             return [*losses, *added], present
         return [sum(added, self.balancer(ops.stack(losses), present))], present
 
-    def balance(self, gradients, losses, present):
+    def balance(self, gradients, losses, present, variables):
         """One gradient from those of the objectives, and what there is to log of it.
 
         Args:
             gradients: list over the objectives of lists of tensors, with respect to the shared
                 features and the variables of the branches.
             losses, present: float32 tensors `(K,)`.
+            variables: list, the trainable variables of the branches.
         """
         names = [task.name for task in self.tasks]
         if self.balancer.needs_gradients:
             gradient, weights, gram = combine_gradients(
                 self.balancer,
                 gradients,
-                self.network_split.tasks_by_variable(),
+                self.network_split.tasks_by_variable(variables),
                 losses,
                 present,
                 self.optimizer.scale_loss(1.0 / self.num_replicas),
@@ -90,46 +95,90 @@ class CommonStep:
             weights = self.balancer.task_weights(losses, present)
         return gradient, {**{f"{name}_weight": weights[k] for k, name in enumerate(names)}, **logs}
 
-    def is_update(self, losses, present):
-        """Whether a step changes anything: finite losses, and a task with a valid pixel."""
-        return ops.all(ops.isfinite(losses)) & ops.any(present > 0)
+    def is_finite(self, losses, objective, gradient, variables):
+        """Whether losses and gradient are finite, a scalar bool tensor.
+
+        The gradient of scaled losses may overflow: its optimizer sees to that itself. Unless such
+        steps are skipped, none after one in an epoch is finite: `fit` stops a few steps later, and
+        the weights shall be those from before it.
+
+        Args:
+            losses: float32 tensor `(K,)`.
+            objective: float32 scalar, with the losses added by layers.
+            gradient, variables: lists, the one gradient and the variables that it is of.
+        """
+        is_finite = ops.all(ops.isfinite(losses)) & ops.isfinite(objective)
+        if not self.skips_nonfinite:
+            is_finite &= ops.isfinite(loss_tracker(self).total.value)
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return is_finite
+        if isinstance(self.optimizer, GroupedOptimizer):
+            gradient = self.optimizer.mask(gradient, variables)
+        return is_finite & all_finite(gradient)
 
     def loss_scale(self):
         """The factor of the losses. The optimizer lowers it in a step that it skips."""
-        return ops.convert_to_tensor(self.optimizer.scale_loss(1.0))
+        return ops.convert_to_tensor(self.optimizer.scale_loss(ops.ones(())))
 
-    def train_logs(self, y, y_pred, weights, losses, images, objective):
+    def train_logs(self, y, y_pred, weights, losses, images, objective, is_finite):
         """Updates the metrics by a train step.
+
+        With `on_nonfinite="skip"` a step that is not finite counts for nothing but
+        `skipped_steps`. Else it makes `loss`, and that of the task that it comes from, infinite for
+        the rest of the epoch, for `FiniteLosses` to see. Batches without a label do not count
+        in `loss`; it is NaN as long as there was no other.
 
         Args:
             y, weights: dicts by task, from `valid_targets`.
             y_pred: dict of predictions.
             losses, images: float32 tensors `(K,)`.
             objective: float32 scalar, logged as `loss`.
+            is_finite: scalar bool tensor, from `is_finite`.
 
         Returns:
             Dict of logs.
         """
-        batch_size = ops.shape(next(iter(y.values())))[0]
+        batch_size = ops.cast(ops.any(images > 0), "int32") * ops.shape(next(iter(y.values())))[0]
+        batch_size = ops.cast(batch_size, "float32")
         if self.skips_nonfinite:
-            finite = ops.all(ops.isfinite(losses))
-            self.skipped_steps.update_state(~finite)
+            self.skipped_steps.update_state(~is_finite)
 
             def zero_unless_finite(value):
-                return ops.where(finite, value, ops.zeros_like(value))
+                return ops.where(is_finite, value, ops.zeros_like(value))
 
-            batch_size = ops.cast(batch_size, "float32")
             batch_size, objective, losses, images, y_pred, weights = keras.tree.map_structure(
                 zero_unless_finite, (batch_size, objective, losses, images, y_pred, weights)
             )
+        else:
+            # A weight that is no number is not above 0: of such a loss no image would count.
+            losses, images = _infinite_unless(ops.isfinite(losses), losses, images)
+            objective, batch_size = _infinite_unless(is_finite, objective, batch_size)
         self._track_losses(losses, images)
-        tracker = next(metric for metric in self.metrics if metric.name == "loss")
+        tracker = loss_tracker(self)
         tracker.update_state(objective, sample_weight=batch_size)
         logs = super().compute_metrics(None, y, y_pred, weights)
-        logs["loss"] = tracker.result()
+        logs["loss"] = _nan_unless(tracker.count.value > 0, tracker.result())
         if self.skips_nonfinite:
             logs["skipped_steps"] = self.skipped_steps.result()
         return logs
+
+    def balancer_log_names(self):
+        """The names of what `balance` gives to log, a list."""
+        names = [task.name for task in self.tasks]
+        logs = [f"{name}_weight" for name in names]
+        if self.balancer.needs_gradients and self.balancer.diagnostics:
+            logs.extend(self.balancer.gradient_logs(ops.eye(len(names)), names))
+        return logs
+
+    def balancer_logs(self, logs, is_taken):
+        """What `balance` gave to log, of the last step of the epoch that was taken.
+
+        It is NaN before there is one; with several replicas, every step is taken.
+        """
+        if self.num_replicas > 1:
+            return logs
+        self.last_step.update_state(logs, is_taken)
+        return self.last_step.result()
 
     def _track_losses(self, losses, images):
         # In the mean over batches, images without valid pixels do not count.
@@ -162,7 +211,9 @@ class CommonStep:
         the balancer does, it means the same in every epoch. (In training `loss` is the objective.)
         """
         logs = super().get_metrics_result()
-        logs.pop(self.skipped_steps.name)  # of training only
+        for metric in (self.skipped_steps, self.last_step):  # of training only
+            for name in [metric.name, *getattr(metric, "names", ())]:
+                logs.pop(name, None)
         added = logs.pop(self._added_losses.name)
         names = [task.name for task in self.tasks]
         if len(names) == 1:
@@ -173,13 +224,28 @@ class CommonStep:
                 for name, value in logs.items()
             }
         known = {
-            name: tracker.count > 0
+            name: tracker.count.value > 0
             for name, tracker in zip(names, self._loss_trackers, strict=True)
         }
         total = sum((logs[f"{name}_loss"] for name in names), added)
-        logs["loss"] = ops.where(ops.any(ops.stack(list(known.values()))), total, float("nan"))
+        logs["loss"] = _nan_unless(ops.any(ops.stack(list(known.values()))), total)
         for log, value in logs.items():
             owners = [name for name in names if log.startswith(f"{name}_")]
             if owners:
-                logs[log] = ops.where(known[max(owners, key=len)], value, float("nan"))
+                logs[log] = _nan_unless(known[max(owners, key=len)], value)
         return logs
+
+
+def _infinite_unless(is_finite, losses, weights):
+    """Losses, and their weights in a mean, that make it infinite where they are not finite."""
+    infinite, one = _full_like(losses, np.inf), ops.ones_like(weights)
+    return ops.where(is_finite, losses, infinite), ops.where(is_finite, weights, one)
+
+
+def _nan_unless(is_known, value):
+    return ops.where(is_known, value, _full_like(value, np.nan))
+
+
+def _full_like(tensor, value):
+    # Not `ops.full_like`, which on PyTorch copies the value to the device and back.
+    return ops.ones_like(tensor) * value

@@ -14,11 +14,12 @@ class TrainStep(CommonStep):
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_values, metrics = state
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        network = self.network_split
-        trunk_values, branch_values = network.separate(trainable)
+        network, variables = self.network_split, self.trainable_variables
+        _, branch_variables = network.separate(variables)
+        trunk_values, branch_values = network.separate(variables, trainable)
 
         def scope(trunk_values, branch_values, non_trainable):
-            trainable = network.join(trunk_values, branch_values)
+            trainable = network.join(variables, trunk_values, branch_values)
             return self._scope(trainable, non_trainable, metrics, optimizer_values)
 
         def trunk(trunk_values):
@@ -53,23 +54,27 @@ class TrainStep(CommonStep):
         ]
 
         with scope(trunk_values, branch_values, after_branches) as inside:
-            gradient, logs = self.balance(gradients, step[3], present)
-            is_update = self.is_update(step[3], present)
-            logs = {**self.train_logs(*step), **logs}
-            scale = self.loss_scale()
+            gradient, logs = self.balance(gradients, step[3], present, branch_variables)
         new_non_trainable, metrics = self._state(inside)
         (at_trunk,) = trunk_vjp(gradient[: len(shared)])
+        gradient = network.join(variables, at_trunk, gradient[len(shared) :])
         # An optimizer may ask the network, for instance whether its distillation is on.
         with self._scope(trainable, new_non_trainable, metrics, optimizer_values):
+            is_finite = self.is_finite(step[3], step[5], gradient, variables)
+            is_update = is_finite & jax.numpy.any(present > 0)
+            scale = self.loss_scale()
             new_trainable, new_optimizer_values = self.optimizer.stateless_apply(
-                optimizer_values, network.join(at_trunk, gradient[len(shared) :]), trainable
+                optimizer_values, gradient, trainable
             )
-        with self._scope(new_trainable, new_non_trainable, metrics, new_optimizer_values):
-            taken = is_update & (self.loss_scale() >= scale)
+        with self._scope(new_trainable, new_non_trainable, metrics, new_optimizer_values) as inside:
+            is_taken = is_update & (self.loss_scale() >= scale)
+            metric_logs = self.train_logs(*step, is_finite)
+            logs = {**metric_logs, **self.balancer_logs(logs, is_taken)}
+        _, metrics = self._state(inside)
         trainable, optimizer_values = _choose(
             is_update, (new_trainable, new_optimizer_values), (trainable, optimizer_values)
         )
-        non_trainable = _choose(taken, new_non_trainable, non_trainable)
+        non_trainable = _choose(is_taken, new_non_trainable, non_trainable)
         return logs, (trainable, non_trainable, optimizer_values, metrics)
 
     def _scope(self, trainable, non_trainable, metrics, optimizer_values):

@@ -16,7 +16,7 @@ class NetworkSplit:
     """
 
     def __init__(self, model, over=None):
-        self._model, self.trunk, self.branches = model, None, model
+        self.trunk, self.branches = None, model
         inputs = model.input
         # Of all variables, because layers may be frozen and thawed at any time.
         self._trunk_ids = set()
@@ -50,29 +50,28 @@ class NetworkSplit:
         num_features = len(self.trunk.outputs) if self.trunk else 0
         return [*self.branches.losses, *trunk_outputs[num_features:]]
 
-    def separate(self, values):
-        """Splits values of the model's trainable variables into the trunk's and the branches'."""
-        in_trunk = self._in_trunk()
-        return tuple(
-            [value for value, inside in zip(values, in_trunk, strict=True) if inside == wanted]
-            for wanted in (True, False)
-        )
+    # A step passes the model's variables on, because Keras goes through all layers to find them.
 
-    def join(self, trunk_values, branch_values):
+    def separate(self, variables, values=None):
+        """Splits variables of the model, or values of these, into the trunk's and the branches'."""
+        values = variables if values is None else values
+        pairs = list(zip(self._in_trunk(variables), values, strict=True))
+        return tuple([value for inside, value in pairs if inside == part] for part in (True, False))
+
+    def join(self, variables, trunk_values, branch_values):
         """Undoes `separate`."""
         parts = {True: iter(trunk_values), False: iter(branch_values)}
-        return [next(parts[inside]) for inside in self._in_trunk()]
+        return [next(parts[inside]) for inside in self._in_trunk(variables)]
 
-    def tasks_by_variable(self):
-        """For each trainable variable of the branches, the indices of the tasks that use it."""
-        _, variables = self.separate(self._model.trainable_variables)
+    def tasks_by_variable(self, variables):
+        """For each of some variables of the branches, the indices of the tasks that use it."""
         return [
             [k for k, ids in enumerate(self._ids_by_task) if id(variable) in ids]
             for variable in variables
         ]
 
-    def _in_trunk(self):
-        return [id(variable) in self._trunk_ids for variable in self._model.trainable_variables]
+    def _in_trunk(self, variables):
+        return [id(variable) in self._trunk_ids for variable in variables]
 
 
 def _variable_ids(model):

@@ -19,7 +19,9 @@ class TrainStep(CommonStep):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         network = self.network_split
         trunk_variables, branch_variables = network.separate(self.trainable_variables)
-        state = [tf.identity(variable.value) for variable in self.non_trainable_variables]
+        variables = [*trunk_variables, *branch_variables]
+        others = self.non_trainable_variables
+        state = [tf.identity(variable.value) for variable in others]
 
         with tf.GradientTape() as trunk_tape:
             shared = network.trunk_outputs(x)
@@ -38,24 +40,27 @@ class TrainStep(CommonStep):
         sources = [*shared, *branch_variables]
         gradients = [tape.gradient(objective, sources) for objective in scaled]
         del tape  # A persistent tape keeps every activation.
-        gradient, logs = self.balance(gradients, losses, present)
+        gradient, logs = self.balance(gradients, losses, present, branch_variables)
         at_shared, at_branches = gradient[: len(shared)], gradient[len(shared) :]
         at_trunk = trunk_tape.gradient(shared, trunk_variables, at_shared)
+        gradient, objective = [*at_trunk, *at_branches], sum(objectives)
+        is_finite = self.is_finite(losses, objective, gradient, variables)
+        is_taken = is_finite & tf.reduce_any(present > 0)
 
         def update():
             scale = self.loss_scale()
-            self.optimizer.apply([*at_trunk, *at_branches], [*trunk_variables, *branch_variables])
+            self.optimizer.apply(gradient, variables)
             return self.loss_scale() >= scale
 
         def restore():
-            for variable, value in zip(self.non_trainable_variables, state, strict=True):
+            for variable, value in zip(others, state, strict=True):
                 variable.assign(value)
 
         if self.num_replicas > 1:
             update()  # Replicas cannot meet inside a condition.
-        elif self.trainable_variables:
-            taken = tf.cond(self.is_update(losses, present), update, lambda: tf.constant(False))
-            tf.cond(taken, lambda: None, restore)
+        elif variables:
+            is_taken = tf.cond(is_taken, update, lambda: tf.constant(False))
+            tf.cond(is_taken, lambda: None, restore)
 
-        metrics = self.train_logs(y, y_pred, weights, losses, images, sum(objectives))
-        return {**metrics, **logs}
+        metrics = self.train_logs(y, y_pred, weights, losses, images, objective, is_finite)
+        return {**metrics, **self.balancer_logs(logs, is_taken)}

@@ -20,7 +20,9 @@ class TrainStep(CommonStep):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         network = self.network_split
         trunk_variables, branch_variables = network.separate(self.trainable_variables)
-        state = [variable.value.clone() for variable in self.non_trainable_variables]
+        variables = [*trunk_variables, *branch_variables]
+        others = self.non_trainable_variables
+        state = [variable.value.clone() for variable in others]
 
         shared = network.trunk_outputs(x)
         leaves = [tensor.detach().requires_grad_() for tensor in shared]
@@ -40,24 +42,32 @@ class TrainStep(CommonStep):
             for objective in scaled
         ]
         with torch.no_grad():
-            gradient, logs = self.balance(gradients, losses, present)
+            gradient, logs = self.balance(gradients, losses, present, branch_variables)
         at_shared, at_branches = gradient[: len(shared)], gradient[len(shared) :]
         parameters = [variable.value for variable in trunk_variables]
         at_trunk = _gradient(shared, parameters, at_shared)
 
         with torch.no_grad():
-            taken = self.is_update(losses, present)
-            if taken and self.trainable_variables:
+            gradient, objective = [*at_trunk, *at_branches], sum(objectives)
+            is_finite = self.is_finite(losses, objective, gradient, variables)
+            is_taken = is_finite & keras.ops.any(present > 0)
+            if is_taken and variables:
                 scale = self.loss_scale()
-                self.optimizer.apply(
-                    [*at_trunk, *at_branches], [*trunk_variables, *branch_variables]
-                )
-                taken = self.loss_scale() >= scale
-            if not taken:
-                for variable, value in zip(self.non_trainable_variables, state, strict=True):
+                self.optimizer.apply(gradient, variables)
+                is_taken = self.loss_scale() >= scale
+            if not is_taken:
+                for variable, value in zip(others, state, strict=True):
                     variable.assign(value)
-            metrics = self.train_logs(y, y_pred, weights, losses, images, sum(objectives))
-            return {**metrics, **logs}
+            metrics = self.train_logs(y, y_pred, weights, losses, images, objective, is_finite)
+            return _own_values({**metrics, **self.balancer_logs(logs, is_taken)})
+
+    def test_step(self, data):
+        return _own_values(super().test_step(data))
+
+
+def _own_values(logs):
+    """Copies: a metric's result may be its variable, which later steps and epochs change."""
+    return {name: keras.ops.copy(value) for name, value in logs.items()}
 
 
 def _gradient(outputs, sources, at_outputs, retain_graph=False):
