@@ -4,6 +4,7 @@ from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.internals import built_shape, track, untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
+from keras_atinet.tasks.names import check_log_names
 from keras_atinet.training import (
     BalancerUpdate,
     FiniteLosses,
@@ -143,6 +144,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         if metrics is None:
             task_metrics = {task.name: task.metrics() for task in self.tasks}
         self._check_names(loss=loss or {}, metrics=task_metrics)
+        check_log_names({task.name: task_metrics.get(task.name, ()) for task in self.tasks})
         own = {name: as_loss(value) for name, value in (loss or {}).items()}
         self._task_losses = {task.name: own.get(task.name) or task.loss() for task in self.tasks}
 

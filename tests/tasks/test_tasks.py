@@ -64,12 +64,6 @@ def test_get_tasks_refuses(tasks, message):
         standardize_tasks(tasks)
 
 
-@pytest.mark.parametrize("name", ["", "image", "a/b", 3, None])
-def test_names_are_checked(name):
-    with pytest.raises(ValueError, match="Received: name="):
-        DepthEstimation(name=name)
-
-
 @pytest.mark.parametrize("arguments", [{"class_names": ["a", "b"]}, {"class_colors": [(0, 0, 0)]}])
 def test_names_and_colors_are_one_per_class(arguments):
     with pytest.raises(ValueError, match=rf"`{next(iter(arguments))}`.*5 classes. Received"):

@@ -2,6 +2,8 @@
 
 import json
 
+from keras_atinet.tasks.names import check_name
+
 
 def read_dataset_json(path):
     """What `dataset.json` in a folder says.
@@ -29,6 +31,7 @@ def read_dataset_json(path):
         raise _wrong(file, "`tasks`", "a dict, task key -> dict of facts", tasks)
     _check(file, description, {"image_size": _is_size}, "")
     for key, facts in tasks.items():
+        check_name(key, "The key of a task", f" in '{file}'")
         _check(file, facts, _RULES, f" of {key!r}")
         for name in ("class_names", "class_colors"):
             if len(facts.get(name) or ()) not in (0, facts.get("num_classes")):
