@@ -241,7 +241,18 @@ class MultiTaskModel(TrainStep, keras.Model):
         validation_freq=1,
         **kwargs,
     ):
-        """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
+        """`keras.Model.fit`, with the callbacks that the balancer and the network need.
+
+        `sample_weight` is an array for all tasks or a dict by task, with one value per image or per
+        pixel. Classes have weights in their task: `SemanticSegmentation(class_weights=...)`.
+        """
+        if class_weight is not None:
+            raise ValueError(
+                "`fit` of a multi-task model takes no `class_weight`: not every task has classes. "
+                f"Received: class_weight={class_weight!r}. Give the weights to the task, "
+                "SemanticSegmentation(class_weights=[...]); `keras_atinet.data.class_weights` "
+                "computes balanced ones."
+            )
         callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
         if hasattr(x, "epochs"):
             callbacks = [x.epochs.follow(initial_epoch), *callbacks]
