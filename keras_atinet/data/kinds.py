@@ -12,7 +12,7 @@ from keras_atinet.tasks import TASKS
 from keras_atinet.tasks.names import check_name
 
 KINDS = ("segmentation", "depth", "normal", "quantity")
-CLASS_FACTS = ("num_classes", "class_names", "class_colors")
+CLASS_FACTS = ("num_classes", "ignore_class", "class_names", "class_colors")
 
 
 def _missing_pixel(task):

@@ -21,7 +21,8 @@ class Source:
         image_size: `(height, width)` of every sample, or None if it varies.
         tasks: dict, task key -> what the data says about the task: `kind`, one of
             `"segmentation"`, `"depth"`, `"normal"` and `"quantity"` (floats of another kind);
-            `num_classes`, and where known `class_names` and `class_colors`, for class labels;
+            `num_classes`, and where known `class_names`, `class_colors` and `ignore_class` (a class
+            whose pixels are ignored), for class labels;
             `channels` for quantities. A kind that is not stated follows from the start of the key.
 
     Example:
