@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from keras_atinet import runs
 from keras_atinet.data import Folder, prepare
 
 Image = pytest.importorskip("PIL.Image")
@@ -113,6 +114,7 @@ def test_dataset_json_is_followed(root):
     assert list(source.tasks) == ["segmentation", "depth"]
     facts = ["kind", "num_classes", "ignore_class", "class_names", "class_colors"]
     assert list(source.tasks["segmentation"]) == facts
+    assert runs.get_tasks(source, ["segmentation"])[0].ignore_class == 3
     expected = np.where(LABELS == 3, -1, LABELS.astype("int32"))
     np.testing.assert_array_equal(source[0]["segmentation"], expected)
     np.testing.assert_allclose(source[0]["depth"][0, :3, 0], [0, 0, 2])
