@@ -7,7 +7,7 @@ Score on the 64 test pictures: mean IoU 35.0 %, pixel accuracy 60.7 %, depth 0.8
 It writes a folder `my-images` to learn from. Put your own files there instead:
 
     my-images/{train,test}/image/NAME.jpg        8-bit RGB of any size
-    my-images/{train,test}/parts/NAME.png        class numbers; 255 = unknown
+    my-images/{train,test}/parts/NAME.png        class numbers; 255 = ignored
     my-images/{train,test}/depth/NAME.png        16 bits, millimetres; 0 = unknown
     my-images/dataset.json                       what the files mean
 """

@@ -110,9 +110,11 @@ def test_examples_of_the_command_line(data, code, monkeypatch):
         assert cli.main(shlex.split(line)[1:]) == 0
 
 
-def test_the_description_is_one(tmp_path):
-    (code,) = blocks("json")
-    description = json.loads(code)
+def test_the_descriptions_are_read(tmp_path):
+    mapping, description = map(json.loads, blocks("json"))
+    (tmp_path / "dataset.json").write_text(json.dumps(mapping))
+    mapping["tasks"]["segmentation"]["num_classes"] = 2
+    assert read_dataset_json(tmp_path) == mapping
     segmentation = description["tasks"]["segmentation"]
     segmentation["num_classes"] = len(segmentation["class_names"])
     (tmp_path / "dataset.json").write_text(json.dumps(description))

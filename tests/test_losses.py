@@ -123,9 +123,10 @@ def test_cosine_distance_of_any_length(apply):
     np.testing.assert_allclose(actual, [[[0, 2], [1, 1]]], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [*TASKS, "weighted"])
 def test_round_trip(name):
-    loss = TASKS[name].loss()
+    weighted = SemanticSegmentation(2, name="weighted", class_weights=[1, 3])
+    loss = {**TASKS, "weighted": weighted}[name].loss()
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(loss)))
     again = keras.saving.deserialize_keras_object(config)
     assert type(again) is type(loss) and again.get_config() == loss.get_config()

@@ -41,6 +41,8 @@ def add_options(parser):
     add("--batch-size", "images in a batch", **COUNT)
     add("--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
     add("--balancer", "how the tasks are weighed", choices=list(BALANCERS))
+    text = "balanced: in the loss, rare classes weigh more, by median frequency"
+    add("--class-weights", text, choices=["balanced"])
     add("--temperature", "of the balancer dwa", type=float, metavar="X")
     add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"

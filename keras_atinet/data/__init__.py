@@ -5,6 +5,7 @@ from keras_atinet.data.batching.tf_data import pipeline
 from keras_atinet.data.nyuv2.mat_file import NYUv2Mat
 from keras_atinet.data.opening import open_source, splits
 from keras_atinet.data.parts import Part, Subset, hold_out
+from keras_atinet.data.preparation.median_frequency import class_weights
 from keras_atinet.data.preparation.prepare import prepare
 from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.rooms.rooms import Rooms
@@ -37,6 +38,7 @@ __all__ = [
     "Source",
     "Subset",
     "adjust_color",
+    "class_weights",
     "fill_missing",
     "hold_out",
     "mask_depth",

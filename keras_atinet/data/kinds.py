@@ -9,9 +9,10 @@ target of a task of the user's own.
 import numpy as np
 
 from keras_atinet.tasks import TASKS
+from keras_atinet.tasks.names import check_name
 
 KINDS = ("segmentation", "depth", "normal", "quantity")
-CLASS_FACTS = ("num_classes", "class_names", "class_colors")
+CLASS_FACTS = ("num_classes", "ignore_class", "class_names", "class_colors")
 
 
 def _missing_pixel(task):
@@ -67,7 +68,13 @@ def array_kind(key, tasks=None):
 
 
 def described(tasks):
-    """A copy of `Source.tasks` in which every task states its kind."""
+    """A copy of `Source.tasks` in which every task states its kind.
+
+    Raises:
+        ValueError: if a key is not the name of a task, or a kind is neither stated nor clear.
+    """
+    for key in tasks:
+        check_name(key, "The key of a task in the data", f" in {list(tasks)}")
     return {key: {"kind": kind_of(key, facts), **facts} for key, facts in tasks.items()}
 
 

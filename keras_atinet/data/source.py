@@ -21,8 +21,9 @@ class Source:
         image_size: `(height, width)` of every sample, or None if it varies.
         tasks: dict, task key -> what the data says about the task: `kind`, one of
             `"segmentation"`, `"depth"`, `"normal"` and `"quantity"` (floats of another kind);
-            `num_classes`, and where known `class_names` and `class_colors`, for class labels
-            (`counted_classes`: true where `num_classes` is only one more than the largest label);
+            `num_classes`, and where known `class_names`, `class_colors` and `ignore_class` (a class
+            whose pixels are ignored), for class labels (`counted_classes`: true where `num_classes`
+            is only one more than the largest label);
             `channels` for quantities. A kind that is not stated follows from the start of the key.
 
     Example:

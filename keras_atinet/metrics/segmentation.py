@@ -20,6 +20,8 @@ class MeanIoU(PixelMetric):
         averaging: `"pixel"`, one confusion matrix for the whole epoch, or `"batch"`, one for each
             batch and the mean of their values. Default `"pixel"`.
         name: default `"mean_iou"`.
+        ignore_class: optional int, a class whose pixels do not count, and which is left out of the
+            mean. Where it is predicted in place of another class, that class was missed.
 
     Call arguments:
         y_true: integer classes `(batch, height, width)`. Classes outside `[0, num_classes)` have
@@ -47,7 +49,7 @@ class MeanIoU(PixelMetric):
 
     higher_is_better = True
 
-    def __init__(self, num_classes, averaging="pixel", name="mean_iou"):
+    def __init__(self, num_classes, averaging="pixel", name="mean_iou", ignore_class=None):
         if num_classes < 1:
             raise ValueError(
                 "`MeanIoU` needs at least one class. "
@@ -56,6 +58,7 @@ class MeanIoU(PixelMetric):
             )
         super().__init__(averaging, name, statistics_shape=(num_classes, num_classes))
         self.num_classes = num_classes
+        self.ignore_class = ignore_class
 
     def statistics(self, y_true, y_pred, weights):
         """The confusion matrix, truth in rows, prediction in columns."""
@@ -68,6 +71,8 @@ class MeanIoU(PixelMetric):
         label = ops.cast(y_true[:, 0], "int32")
         predicted = ops.cast(ops.argmax(y_pred, axis=-1), "int32")
         known = ops.logical_and(label >= 0, label < self.num_classes)
+        if self.ignore_class is not None:
+            known = ops.logical_and(known, label != self.ignore_class)
         counts = ops.segment_sum(
             ops.where(known, weights, 0.0),
             ops.where(known, label * self.num_classes + predicted, 0),
@@ -79,11 +84,19 @@ class MeanIoU(PixelMetric):
         intersection = ops.diagonal(statistics)
         union = ops.sum(statistics, axis=0) + ops.sum(statistics, axis=1) - intersection
         iou = ops.divide_no_nan(intersection, union)
-        num_present = ops.sum(ops.cast(union > 0, "float32"))
+        present = ops.cast(union > 0, "float32")
+        num_present = ops.sum(present)
+        if self.ignore_class in range(self.num_classes):
+            # Its intersection is 0, but it has a union where it was predicted.
+            num_present -= present[self.ignore_class]
         return ops.divide_no_nan(ops.sum(iou), num_present)
 
     def get_config(self):
-        return {"num_classes": self.num_classes, **super().get_config()}
+        return {
+            "num_classes": self.num_classes,
+            **super().get_config(),
+            "ignore_class": self.ignore_class,
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")

@@ -5,6 +5,7 @@ from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.internals import built_shape, track, untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
+from keras_atinet.tasks.names import check_log_names
 from keras_atinet.training import (
     BalancerUpdate,
     BestNumber,
@@ -158,6 +159,7 @@ class MultiTaskModel(TrainStep, keras.Model):
         if metrics is None:
             task_metrics = {task.name: task.metrics() for task in self.tasks}
         self._check_names(loss=loss or {}, metrics=task_metrics)
+        check_log_names({task.name: task_metrics.get(task.name, ()) for task in self.tasks})
         own = {name: as_loss(value) for name, value in (loss or {}).items()}
         self._task_losses = {task.name: own.get(task.name) or task.loss() for task in self.tasks}
 
@@ -262,9 +264,20 @@ class MultiTaskModel(TrainStep, keras.Model):
         among the task's `ignored_labels`, a median depth over 100 m, normals without a component
         below 0, a task without a valid pixel (see `Task.find_problems`).
 
+        `sample_weight` is an array for all tasks or a dict by task, with one value per image or per
+        pixel. Classes have weights in their task: `SemanticSegmentation(class_weights=...)`.
+
         Raises:
-            ValueError: if a `Batches` or a `pipeline` has other classes than the tasks.
+            ValueError: if `class_weight` is given, or a `Batches` or a `pipeline` has other classes
+                than the tasks.
         """
+        if class_weight is not None:
+            raise ValueError(
+                "`fit` of a multi-task model takes no `class_weight`: not every task has classes. "
+                f"Received: class_weight={class_weight!r}. Give the weights to the task, "
+                "SemanticSegmentation(class_weights=[...]); `keras_atinet.data.class_weights` "
+                "computes balanced ones."
+            )
         callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
         self._check_data(x)
         self._check_data(validation_data)

@@ -66,7 +66,8 @@ class Gallery:
         found = reader.predict_on_batch({"image": images})
         rows = [page.pictures([_photograph(images[0])])]
         for task in self.model.tasks:
-            own = [name for name in found if name.startswith(f"{task.name}_")]
+            # The names are TASK_PART_LEVEL_mask.
+            own = [name for name in found if name.rsplit("_", 3)[0] == task.name]
             cells = [_mask_cell(name, task, found[name]) for name in sorted(own, key=_order)]
             rows.append(page.pictures(cells, task.name, narrow=True))
         return "".join(rows)

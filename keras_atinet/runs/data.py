@@ -6,11 +6,11 @@ import warnings
 import keras
 from keras import ops
 
-from keras_atinet import evaluation
+from keras_atinet import data, evaluation
 from keras_atinet.data import Batches, Rooms, Subset, hold_out, open_source, pipeline
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
 from keras_atinet.runs.settings import ROOMS
-from keras_atinet.tasks import TASKS
+from keras_atinet.tasks import TASKS, SemanticSegmentation
 
 _TEST_SHARE = 0.25  # held-out rooms for each training room
 _CACHE_BYTES = 2**31
@@ -40,7 +40,7 @@ def get_sources(settings):
     return get_source(settings, first), get_source(settings, second)
 
 
-def get_tasks(source, names=None, single=False, averaging="pixel"):
+def get_tasks(source, names=None, single=False, averaging="pixel", class_weights=None):
     """`Task` objects for what a source offers.
 
     Args:
@@ -48,9 +48,11 @@ def get_tasks(source, names=None, single=False, averaging="pixel"):
         names: task keys, or None for all.
         single: bool, take only the first where `names` is None.
         averaging: `"pixel"` or `"batch"`, see `Task`.
+        class_weights: `"balanced"` (by `data.class_weights` of the source) or None.
 
     Raises:
-        ValueError: if the source lacks a task, or there is no `Task` for it.
+        ValueError: if the source lacks a task, there is no `Task` for it, or no task has classes
+            to weigh.
     """
     if names is None:
         names = list(source.tasks)[: 1 if single else None]
@@ -64,7 +66,14 @@ def get_tasks(source, names=None, single=False, averaging="pixel"):
                 "Choose some of them."
             )
         known = {key: facts[key] for key in CLASS_FACTS if key in facts}
+        if class_weights and task is SemanticSegmentation:
+            known["class_weights"] = data.class_weights(source, name)
         tasks.append(task(name=name, averaging=averaging, **known))
+    if class_weights and not any(isinstance(task, SemanticSegmentation) for task in tasks):
+        raise ValueError(
+            "Only tasks with classes have class weights. "
+            f"Received: class_weights={class_weights!r} for the tasks {names}. Leave it out."
+        )
     return tasks
 
 

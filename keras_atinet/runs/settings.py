@@ -25,6 +25,7 @@ DEFAULT = {
     "num_samples": 400,
     "hold_out": 0.0,
     "averaging": "pixel",
+    "class_weights": None,
 }
 PAPER = {
     **DEFAULT,

@@ -49,7 +49,8 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
     keras.utils.set_random_seed(settings["seed"])
     sources = get_sources(settings)
     single = settings["model"] == "single"
-    tasks = get_tasks(sources[0], settings["tasks"], single, settings["averaging"])
+    of_tasks = settings["averaging"], settings["class_weights"]
+    tasks = get_tasks(sources[0], settings["tasks"], single, *of_tasks)
     check_labels(sources, tasks)
     model = get_model(settings, tasks)
     first = run.backup.restore(model)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from keras_atinet.tasks.depth_estimation import DepthEstimation
+from keras_atinet.tasks.names import check_log_names
 from keras_atinet.tasks.semantic_segmentation import NYU13_CLASSES, SemanticSegmentation
 from keras_atinet.tasks.surface_normals import SurfaceNormals
 from keras_atinet.tasks.task import MISSING_COLOR, Task
@@ -21,8 +22,8 @@ def standardize_tasks(tasks):
         List of `Task`.
 
     Raises:
-        ValueError: if there is no task, a name is unknown or given twice, or the channels of a
-            task do not fit it.
+        ValueError: if there is no task, a name is unknown or given twice, the channels of a task
+            do not fit it, or two results would have one name in the logs.
     """
     if isinstance(tasks, dict):
         tasks = [_from_channels(name, channels) for name, channels in tasks.items()]
@@ -37,6 +38,7 @@ def standardize_tasks(tasks):
             f"`tasks` must hold at least one task, each name once. Received: {names}. "
             "Give a second task of a kind its own `name`."
         )
+    check_log_names({task.name: task.metrics() for task in tasks})
     return tasks
 
 

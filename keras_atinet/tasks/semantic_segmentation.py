@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -56,9 +58,13 @@ class SemanticSegmentation(Task):
         class_colors: optional sequence of RGB triples in `[0, 255]`.
         name: str. Defaults to `"segmentation"`.
         averaging: `"pixel"` or `"batch"`, see `Task`.
+        class_weights: optional sequence of float, how much a pixel of each class counts in the
+            loss, `sum(w l) / sum(w)`, that of validation (`val_loss`) too; metrics are unweighted.
+            `keras_atinet.data.class_weights` computes balanced ones. Defaults to equal weights.
 
     Raises:
-        ValueError: if names or colours are not one per class.
+        ValueError: if there are fewer than two classes; if names, colours or weights are not one
+            per class; if a weight is negative or not finite, or all are 0.
 
     Example:
         >>> task = keras_atinet.SemanticSegmentation(num_classes=11, ignore_class=255)
@@ -77,8 +83,16 @@ class SemanticSegmentation(Task):
         class_colors=None,
         name="segmentation",
         averaging="pixel",
+        class_weights=None,
     ):
         super().__init__(name, num_classes, averaging)
+        if self.channels < 2:
+            raise ValueError(
+                f"Task '{name}' needs at least two classes. Received: num_classes={num_classes}. "
+                "A binary mask has two, the background 0 and the object 1: num_classes=2, whose "
+                "softmax is equal to one sigmoid. Masks of 0 and 255 in a folder become those by "
+                '"values": {"0": 0, "255": 1} in dataset.json.'
+            )
         self.num_classes = self.channels
         self.ignore_class = ignore_class
         is_nyu13 = self.num_classes == len(NYU13_CLASSES)
@@ -88,7 +102,8 @@ class SemanticSegmentation(Task):
             class_colors = NYU13_CLASSES.values() if is_nyu13 else _palette(self.num_classes)
         self.class_names = list(class_names) if class_names is not None else None
         self.class_colors = [tuple(int(value) for value in color) for color in class_colors]
-        for argument in ("class_names", "class_colors"):
+        self.class_weights = None if class_weights is None else _as_weights(class_weights, name)
+        for argument in ("class_names", "class_colors", "class_weights"):
             values = getattr(self, argument)
             if values is not None and len(values) != self.num_classes:
                 raise ValueError(
@@ -152,11 +167,13 @@ class SemanticSegmentation(Task):
         return problems
 
     def loss(self):
-        return losses.cross_entropy()
+        return losses.cross_entropy(self.class_weights)
 
     def metrics(self):
         return [
-            metrics.MeanIoU(self.num_classes, averaging=self.averaging),
+            metrics.MeanIoU(
+                self.num_classes, averaging=self.averaging, ignore_class=self.ignore_class
+            ),
             metrics.PixelAccuracy(averaging=self.averaging),
         ]
 
@@ -182,7 +199,18 @@ class SemanticSegmentation(Task):
             "ignore_class": self.ignore_class,
             "class_names": self.class_names,
             "class_colors": self.class_colors,
+            "class_weights": self.class_weights,
         }
+
+
+def _as_weights(values, name):
+    weights = [float(value) for value in values]
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
+        raise ValueError(
+            f"`class_weights` of task '{name}' must be finite numbers of at least 0, not all 0. "
+            f"Received: {weights}."
+        )
+    return weights
 
 
 def _palette(size):

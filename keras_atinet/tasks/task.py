@@ -1,6 +1,8 @@
 import numpy as np
 from keras import ops
 
+from keras_atinet.tasks.names import check_name
+
 MISSING_COLOR = (0, 0, 0)
 
 
@@ -11,13 +13,14 @@ class Task:
     something new; every network, loss, metric, picture and command takes it from there.
 
     Args:
-        name: str, the key of this task in outputs, targets and logs.
+        name: str, the key of this task in outputs, targets, logs and files: ASCII letters, digits,
+            `_` and `-`, of which the first is a letter or a digit; not `"image"`.
         channels: int, output channels of the prediction.
         averaging: `"pixel"` (metrics pool all pixels) or `"batch"` (metrics average the values of
             the batches, as the published tables do). Defaults to `"pixel"`.
 
     Raises:
-        ValueError: if `name` is empty or `"image"`, or `channels` is not a positive integer.
+        ValueError: if `name` is no such name, or `channels` is not a positive integer.
     """
 
     target_dtype = "float32"
@@ -25,11 +28,7 @@ class Task:
     unit = ""
 
     def __init__(self, name, channels, averaging="pixel"):
-        if not isinstance(name, str) or not name or name == "image" or "/" in name:
-            raise ValueError(
-                "`name` of a task must be a non-empty string other than 'image', without '/'. "
-                f"Received: name={name!r}. Choose e.g. 'depth'."
-            )
+        check_name(name)
         if not isinstance(channels, (int, np.integer)) or channels < 1:
             raise ValueError(
                 f"Task '{name}' needs a positive number of channels. Received: {channels!r}."

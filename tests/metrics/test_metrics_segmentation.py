@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from keras_atinet import SemanticSegmentation
 from keras_atinet.metrics import MeanIoU, PixelAccuracy
 
 
@@ -62,6 +63,22 @@ def test_unknown_labels_are_left_out_of_mean_iou_without_weights():
     metric = MeanIoU(2)
     metric.update_state(np.array([[[0, 1, -1, 255]]]), logits)
     assert float(metric.result()) == 1
+
+
+@pytest.mark.parametrize("averaging", ["pixel", "batch"])
+def test_an_ignored_class_is_no_part_of_the_mean(averaging):
+    logits = np.eye(3, dtype="float32")[[[[0, 1, 2, 1]]]]
+    metric = MeanIoU(3, averaging, ignore_class=2)
+    metric.update_state(np.array([[[0, 1, 1, 2]]]), logits)
+    # Class 0 is right, 1 was missed once; the last pixel does not count.
+    assert float(metric.result()) == (1 + 1 / 2) / 2
+    config = metric.get_config()
+    assert MeanIoU.from_config(config).get_config() == config
+    del config["ignore_class"]  # as files from before
+    assert MeanIoU.from_config(config).ignore_class is None
+    (of_task, _) = SemanticSegmentation(3, ignore_class=2).metrics()
+    of_task.update_state(np.array([[[0, 1, 1, 0]]]), logits, np.array([[[1, 1, 1, 0]]]))
+    assert float(of_task.result()) == (1 + 1 / 2) / 2
 
 
 def test_wrong_numbers_of_classes():

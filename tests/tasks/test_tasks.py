@@ -57,6 +57,7 @@ def test_get_tasks_keeps_task_objects():
         ({"normal": 1}, "'normal' has 3 channels"),
         ({"segmentation": 0}, "positive number of channels. Received: 0"),
         ({"segmentation": "13"}, "positive number of channels. Received: '13'"),
+        ({"segmentation": 1}, "at least two classes. Received: num_classes=1. .* num_classes=2,"),
     ],
 )
 def test_get_tasks_refuses(tasks, message):
@@ -64,16 +65,35 @@ def test_get_tasks_refuses(tasks, message):
         standardize_tasks(tasks)
 
 
-@pytest.mark.parametrize("name", ["", "image", "a/b", 3, None])
-def test_names_are_checked(name):
-    with pytest.raises(ValueError, match="Received: name="):
-        DepthEstimation(name=name)
-
-
 @pytest.mark.parametrize("arguments", [{"class_names": ["a", "b"]}, {"class_colors": [(0, 0, 0)]}])
 def test_names_and_colors_are_one_per_class(arguments):
     with pytest.raises(ValueError, match=rf"`{next(iter(arguments))}`.*5 classes. Received"):
         SemanticSegmentation(5, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, 1], "must have one entry for each of the 5 classes. Received: 2 entries"),
+        ([1, 1, 1, 1, -1], r"Received: \[1.0, 1.0, 1.0, 1.0, -1.0\]"),
+        ([1, 1, 1, 1, float("nan")], "finite"),
+        ([0] * 5, "not all 0"),
+    ],
+)
+def test_class_weights_are_checked(weights, message):
+    with pytest.raises(ValueError, match=rf"`class_weights` of task 'parts'.*{message}"):
+        SemanticSegmentation(5, name="parts", class_weights=weights)
+
+
+def test_with_more_than_255_classes_255_is_one():
+    labels = np.array([[[0, 255, 299], [-1, 300, 254]]])
+    task = SemanticSegmentation(300)
+    target, mask = prepare(task, labels)
+    np.testing.assert_array_equal(mask, [[[True] * 3, [False, False, True]]])
+    np.testing.assert_array_equal(target[mask], [0, 255, 299, 254])
+    assert task.ignored_labels == (-1,) and task.colorize(labels[0])[0, 1].any()
+    assert SemanticSegmentation(300, ignore_class=255).ignored_labels == (-1, 255)
+    assert SemanticSegmentation(255, ignore_class=0).ignored_labels == (-1, 0, 255)
 
 
 def test_what_a_new_task_must_define():
@@ -215,6 +235,7 @@ def test_colorize_normals():
     [
         *TASKS,
         SemanticSegmentation(2, 255, ["a", "b"], np.eye(2, 3), name="parts", averaging="batch"),
+        SemanticSegmentation(2, name="object", class_weights=(1, 10)),
         DepthEstimation("disparity", "batch"),
     ],
     ids=lambda task: task.name,

@@ -33,9 +33,20 @@ def run(arguments, argv):
         labels = ", ".join(f"{key} {n}" for key, n in verification.labels[split].items())
         count = verification.samples[split]
         print(f"{split_name(split)}: {count} samples; {labels or 'no targets'}")
+        for key, counts in verification.ignored[split].items():
+            ignored = _ignored(counts, verification.pixels[split][key])
+            print(f"  {key}, ignored pixels: {ignored}")
     count = len(verification.faults)
     print(f"{count} fault{'s'[: count != 1]}." if count else "No faults.")
     return 1 if count else 0
+
+
+def _ignored(counts, pixels):
+    shares = [
+        f"{count} of label {label} ({100 * count / pixels:.1f} %)"
+        for label, count in sorted(counts.items())
+    ]
+    return ", ".join(shares) or "none"
 
 
 def _progress(split):

@@ -9,7 +9,7 @@ import keras
 from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.kinds import described
 from keras_atinet.data.preparation.appender import Appender, sync_folder
-from keras_atinet.data.preparation.description import DESCRIPTION, FORMAT
+from keras_atinet.data.preparation.description import DESCRIPTION, FORMAT, PRESENT
 from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.preparation.problems import problems
@@ -38,8 +38,8 @@ def prepare(sources, out, image_size=None, workers=2, verbose=1):
         list of `Prepared`, one for each source.
 
     Raises:
-        ValueError: if a sample violates the contract of `Source`, or the sizes vary and
-            `image_size` is not given.
+        ValueError: if a sample violates the contract of `Source`, the sizes vary and `image_size`
+            is not given, or two tasks would be written to one file.
         FileExistsError: if the folder holds something else, or another process writes to it.
 
     Example:
@@ -75,6 +75,14 @@ def _plan(source, image_size):
             "The pictures of this source differ in size. Received: image_size=None. "
             "Choose one, for instance image_size=(288, 384)."
         )
+    tasks = described(source.tasks)
+    # Some systems do not tell capitals apart.
+    names = [name.lower() for name in ("image", PRESENT, *tasks)]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"Every task needs a file of its own, beside 'image.npy' and '{PRESENT}.npy'. "
+            f"Received: the tasks {list(tasks)}. Rename one."
+        )
     return {
         "format": FORMAT,
         "version": __version__,
@@ -82,7 +90,7 @@ def _plan(source, image_size):
         "image_size": [int(side) for side in image_size],
         "samples": len(source),
         "written": 0,
-        "tasks": json.loads(json.dumps(described(source.tasks))),
+        "tasks": json.loads(json.dumps(tasks)),
     }
 
 

@@ -86,24 +86,38 @@ class _Counter:
         self.known += int(known.sum())
 
 
-class _Classes(_Counter):
-    _counts = np.zeros(0, int)
+class ClassCounter(_Counter):
+    """Counts the labels of the samples that are added.
+
+    Args:
+        facts: dict, what a source says about the task.
+
+    Attributes:
+        counts: int array, the pixels of each class.
+        around: int array, the known pixels of the samples that have the class.
+    """
+
+    def __init__(self, facts):
+        super().__init__(facts)
+        self.counts = self.around = np.zeros(facts.get("num_classes", 0), int)
 
     def add(self, labels):
-        self._count(labels >= 0)
-        counts = np.bincount(labels[labels >= 0], minlength=len(self._counts))
-        counts[: len(self._counts)] += self._counts
-        self._counts = counts
+        known = labels >= 0
+        self._count(known)
+        counts = np.bincount(labels[known], minlength=len(self.counts))
+        around = np.where(counts > 0, counts.sum(), 0)
+        counts[: len(self.counts)] += self.counts
+        around[: len(self.around)] += self.around
+        self.counts, self.around = counts, around
 
     def texts(self):
-        num_classes = max(self.facts.get("num_classes", 0), len(self._counts))
-        counts = np.zeros(num_classes, int)
-        counts[: len(self._counts)] = self._counts
+        counts, num_classes = self.counts, len(self.counts)
         names = self.facts.get("class_names") or [f"class {i}" for i in range(num_classes)]
         shares = 100 * counts / max(self.known, 1)
         ranked = np.argsort(-shares, kind="stable")
         shown = [f"{names[index]} {shares[index]:.1f} %" for index in ranked if counts[index]]
-        absent = [names[index] for index in ranked if not counts[index]]
+        ignored = self.facts.get("ignore_class")
+        absent = [names[index] for index in ranked if not counts[index] and index != ignored]
         yield f"{num_classes} classes, shares of the known pixels:"
         for first in range(0, len(shown), _NAMES_IN_LINE):
             yield ", ".join(shown[first : first + _NAMES_IN_LINE])
@@ -160,7 +174,7 @@ class _Normals(_Counter):
 
 
 _COUNTERS = {
-    "segmentation": _Classes,
+    "segmentation": ClassCounter,
     "depth": _Depth,
     "normal": _Normals,
     "quantity": _Values,

@@ -1,12 +1,18 @@
 """Finds every fault of a dataset."""
 
+import functools
 import hashlib
+import threading
 from collections import Counter
 
+import numpy as np
+
 from keras_atinet.data.batching.parallel import in_order
+from keras_atinet.data.kinds import kind_of
 from keras_atinet.data.opening import open_source, recognize
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.sources.folder import Folder
+from keras_atinet.data.sources.picture_files import as_classes, stored_labels
 
 
 class Verification:
@@ -25,6 +31,9 @@ class Verification:
         faults: list of str, each with the place and what is wrong there.
         samples: dict, split -> number of samples.
         labels: dict, split -> dict, task key -> number of samples that have the task.
+        pixels: dict, split -> `Counter`, task key -> number of pixels that have a class label.
+        ignored: dict, split -> dict, task key -> `Counter`, ignored label -> number of its pixels.
+            The labels are those of the files in a folder of images, and -1 in any other data.
 
     Example:
 
@@ -40,6 +49,8 @@ class Verification:
         self._options = options
         self._first = {}  # fingerprint of a picture -> its place
         self.faults, self.samples, self.labels = [], {}, {}
+        self.pixels, self.ignored = {}, {}
+        self._lock = threading.Lock()
 
     def read(self, split, progress=None):
         """Reads a split.
@@ -49,6 +60,7 @@ class Verification:
             progress: optional function of two int, the samples read and those that there are.
         """
         self.samples[split], self.labels[split] = 0, {}
+        self.pixels[split], self.ignored[split] = Counter(), {}
         try:
             source = self._open(split)
         except (ValueError, OSError) as error:
@@ -65,6 +77,9 @@ class Verification:
             # A source may fail in unforeseen ways; the other samples are to be read as well.
             except Exception as error:
                 return [_text(source, index, error)], None, ()
+            if not isinstance(source, _LenientFolder):
+                for key in self.ignored[split].keys() & sample.keys():
+                    self._count(split, key, sample[key], sample[key])
             found = problems(sample, tasks).values()
             return (
                 [f"{source.where(index)}: {text}" for text in found],
@@ -73,6 +88,8 @@ class Verification:
             )
 
         tasks = source.tasks
+        classes = [key for key, facts in tasks.items() if kind_of(key, facts) == "segmentation"]
+        self.ignored[split] = {key: Counter() for key in classes}
         results = in_order(examine, range(len(source)), self._workers)
         for index, (found, fingerprint, keys) in enumerate(results):
             self.faults.extend(found)
@@ -86,9 +103,18 @@ class Verification:
     def _open(self, split):
         if recognize(self._where).source is not Folder:
             return open_source(self._where, split, self._tasks, **self._options)
-        source = _LenientFolder(self._where, split, self._tasks)
+        count = functools.partial(self._count, split)
+        source = _LenientFolder(self._where, split, self._tasks, count)
         self.faults.extend(source.faults)
         return source
+
+    def _count(self, split, key, stored, labels):
+        values, counts = np.unique(stored[labels < 0], return_counts=True)
+        with self._lock:
+            self.pixels[split][key] += labels.size
+            self.ignored[split][key].update(
+                dict(zip(values.tolist(), counts.tolist(), strict=True))
+            )
 
     def _compare(self, fingerprint, place, split):
         place = f"{place} of split {split!r}"
@@ -98,10 +124,19 @@ class Verification:
 
 
 class _LenientFolder(Folder):
-    # Collects the faults of file names instead of refusing them.
-    def __init__(self, path, split, tasks):
-        self.faults = []
+    # Collects the faults of file names instead of refusing them, and counts the labels.
+    def __init__(self, path, split, tasks, count):
+        self.faults, self._count = [], count
         super().__init__(path, split, tasks)
+
+    def _read(self, key, path):
+        facts = self._facts[key]
+        if facts["kind"] != "segmentation":
+            return super()._read(key, path)
+        stored = stored_labels(path)
+        labels = as_classes(stored, facts, path)
+        self._count(key, stored, labels)
+        return labels
 
     def _refuse(self, text):
         self.faults.append(text)

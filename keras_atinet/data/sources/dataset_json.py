@@ -1,6 +1,9 @@
 """The file `dataset.json`, checked."""
 
 import json
+import re
+
+from keras_atinet.tasks.names import check_name
 
 
 def read_dataset_json(path):
@@ -29,12 +32,27 @@ def read_dataset_json(path):
         raise _wrong(file, "`tasks`", "a dict, task key -> dict of facts", tasks)
     _check(file, description, {"image_size": _is_size}, "")
     for key, facts in tasks.items():
+        check_name(key, "The key of a task", f" in '{file}'")
         _check(file, facts, _RULES, f" of {key!r}")
+        if "values" in facts:
+            _check_values(file, key, facts)
         for name in ("class_names", "class_colors"):
             if len(facts.get(name) or ()) not in (0, facts.get("num_classes")):
                 expected = "one for each of its `num_classes`"
                 raise _wrong(file, f"`{name}` of {key!r}", expected, facts[name])
     return description
+
+
+def _check_values(file, key, facts):
+    # They say how many classes there are, if nothing else does.
+    highest = max((c for c in facts["values"].values() if c is not None), default=0)
+    num_classes = facts.setdefault("num_classes", highest + 1)
+    if highest >= num_classes or num_classes < 2:
+        expected = f"of classes below {max(num_classes, 2)}, the number of classes"
+        raise _wrong(file, f"`values` of {key!r}", expected, facts["values"])
+    if "ignore_class" in facts:
+        expected = "left out beside `values`, where null stands for it"
+        raise _wrong(file, f"`ignore_class` of {key!r}", expected, facts["ignore_class"])
 
 
 def _check(file, stated, rules, whose):
@@ -55,6 +73,21 @@ def _is_whole(value):
 def _is_count(value):
     """a whole number above 0"""
     return _is_whole(value) and value > 0
+
+
+def _is_class_count(value):
+    """a whole number above 1 (a binary mask has two classes, the background 0 and the object 1)"""
+    return _is_whole(value) and value > 1
+
+
+def _are_values(value):
+    """a dict, stored label (a str) -> class number, or null to ignore it"""
+    return (
+        isinstance(value, dict)
+        and len(value) > 0
+        and all(re.fullmatch(r"0|-?[1-9]\d*", label) for label in value)
+        and all(c is None or (_is_whole(c) and c >= 0) for c in value.values())
+    )
 
 
 def _is_number(value):
@@ -94,7 +127,8 @@ def _is_color(value):
 
 _RULES = {
     "folder": _is_name,
-    "num_classes": _is_count,
+    "num_classes": _is_class_count,
+    "values": _are_values,
     "ignore_class": _is_whole,
     "class_names": _are_names,
     "class_colors": _are_colors,

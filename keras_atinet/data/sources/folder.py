@@ -4,6 +4,8 @@ import contextlib
 import functools
 import pathlib
 
+import numpy as np
+
 from keras_atinet.data.kinds import CLASS_FACTS
 from keras_atinet.data.source import Source
 from keras_atinet.data.sources.dataset_json import read_dataset_json
@@ -20,6 +22,7 @@ from keras_atinet.data.sources.picture_files import (
     read_normals,
     read_quantity,
     read_size,
+    stored_labels,
 )
 
 _READERS = {
@@ -29,21 +32,24 @@ _READERS = {
     "quantity": read_quantity,
 }
 PICTURES = (".jpg", ".jpeg", ".png")
+_MASKS = 20  # to look at, at least
 
 
 class Folder(Source):
     """Reads a folder of aligned files: `{split}/image/NAME.jpg`, `{split}/depth/NAME.png`, ...
 
     A picture and its targets have the same name and size. A target may be absent for some
-    pictures. Class labels are PNG (255 = ignored), depth is 16-bit PNG in millimetres (0 =
-    ignored), normals are RGB pictures of `round((n + 1) * 127.5)`; all may be `.npy` arrays.
+    pictures. Class labels are PNG (ignored: 255 with up to 255 classes), depth is 16-bit PNG in
+    millimetres (0 = ignored), normals are RGB pictures of `round((n + 1) * 127.5)`; all may be
+    `.npy` arrays, of labels with -1 = ignored.
 
     An optional `dataset.json` in the folder has `tasks`: task key -> `kind` (as in `Source`; by
-    default what the key begins with), `folder`, `num_classes`, `ignore_class`, `class_names`,
-    `class_colors`, `scale` (metres per unit), `missing` (the depth of ignored pixels), `channels`
-    (of a quantity). Without it the folders are `segmentation` (or one that starts with `label`),
-    `depth` and `normal`; the number of classes is that in the folder's name (`label13`), or else
-    one more than the largest label found.
+    default what the key begins with), `folder`, `num_classes`, `ignore_class` (a label to ignore
+    too), `values` (stored label -> class, or null to ignore it), `class_names`, `class_colors`,
+    `scale` (metres per unit), `missing` (the depth of ignored pixels), `channels` (of a quantity).
+    Without it the folders are `segmentation` (or one that starts with `label`), `depth` and
+    `normal`; the number of classes is that in the folder's name (`label13`), or else one more than
+    the largest label found, and at least 2.
 
     Args:
         path: str or path of the folder.
@@ -54,7 +60,8 @@ class Folder(Source):
 
     Raises:
         FileNotFoundError: if the folder, the split, its pictures or a task are not there.
-        ValueError: if a target has no picture, or a file is invalid.
+        ValueError: if a target has no picture, a file is invalid, or the masks of two classes have
+            the labels 0 and 255 only, and nothing says what 255 is.
         ImportError: when a picture is read and Pillow is not installed.
 
     Example:
@@ -83,10 +90,8 @@ class Folder(Source):
         self._facts = {key: checked_facts(self.path, key, stated) for key in keys}
         self._targets = {key: self._target_files(key) for key in keys}
         for key, facts in self._facts.items():
-            if facts["kind"] == "segmentation" and "num_classes" not in facts:
-                with _naming(key):
-                    facts["num_classes"] = self._count_classes(self._targets[key].values(), facts)
-                    facts["counted_classes"] = True
+            if facts["kind"] == "segmentation":
+                self._settle_classes(key, facts, list(self._targets[key].values()))
         self.tasks = {key: _public(facts) for key, facts in self._facts.items()}
 
     @functools.cached_property
@@ -107,9 +112,8 @@ class Folder(Source):
         for key, files in self._targets.items():
             if name not in files:
                 continue
-            facts = self._facts[key]
             with _naming(key):
-                sample[key] = _READERS[facts["kind"]](files[name], facts)
+                sample[key] = self._read(key, files[name])
                 if sample[key].shape[:2] != size:
                     raise ValueError(
                         "A target must be as large as its picture. Received: "
@@ -153,6 +157,27 @@ class Folder(Source):
             files[path.stem] = path
         return files
 
+    def _read(self, key, path):
+        facts = self._facts[key]
+        return _READERS[facts["kind"]](path, facts)
+
+    def _settle_classes(self, key, facts, paths):
+        if "num_classes" in facts:
+            is_mask = facts["num_classes"] == 2
+        else:
+            with _naming(key):
+                found = self._count_classes(paths, facts)
+            facts["num_classes"], is_mask = max(found, 2), found < 2
+            facts["counted_classes"] = True
+        if is_mask and not facts.keys() & {"values", "ignore_class"} and _has_only_255(paths):
+            folder = f'"folder": "{facts["folder"]}"'
+            self._refuse(
+                f"The masks of task {key!r} have no class but 0, and 255, which would be ignored. "
+                f"Received: '{self._root / facts['folder']}'. State in dataset.json what 255 is: "
+                f'{{"tasks": {{"{key}": {{{folder}, "values": {{"0": 0, "255": 1}}}}}}}} if it is '
+                'the object, or `"ignore_class": 255` there if it is to be ignored.'
+            )
+
     def _count_classes(self, paths, facts):
         return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
 
@@ -168,6 +193,18 @@ def _naming(key):
         yield
     except ValueError as error:
         raise ValueError(f"The {key!r} of a sample cannot be read. {error}") from error
+
+
+def _has_only_255(paths):
+    # Whether 255 occurs in some masks, and nothing but 0 beside it.
+    found = set()
+    for path in paths[:: max(1, len(paths) // _MASKS)]:
+        # What cannot be read is reported with its sample.
+        with contextlib.suppress(ValueError):
+            found.update(np.unique(stored_labels(path)).tolist())
+        if not found <= {0, 255}:
+            return False
+    return 255 in found
 
 
 def _split_root(path, split):
@@ -189,5 +226,7 @@ def _split_root(path, split):
 
 
 def _public(facts):
-    names = ("kind", "channels", "counted_classes", *CLASS_FACTS)
+    names = ["kind", "channels", "counted_classes", *CLASS_FACTS]
+    if facts.get("ignore_class", -1) not in range(facts.get("num_classes", 0)):
+        names.remove("ignore_class")  # no class: the labels are -1
     return {name: facts[name] for name in names if name in facts}

@@ -24,7 +24,7 @@ def guess_tasks(root):
     if labels and "segmentation" not in stated:
         stated["segmentation"] = {"folder": labels[0]}
         digits = labels[0].removeprefix("label").strip("s_-")
-        if digits.isdecimal():
+        if digits.isdecimal() and int(digits) > 1:
             stated["segmentation"]["num_classes"] = int(digits)
     return stated
 

@@ -1,9 +1,12 @@
 """Readers of one file, an array of a sample."""
 
+import functools
+
 import numpy as np
 
 from keras_atinet.data.sources.cleaning import finite, float32, unit_vectors
 from keras_atinet.data.sources.pillow import pillow
+from keras_atinet.tasks.semantic_segmentation import ignored_labels
 
 IGNORED = -1
 
@@ -27,32 +30,72 @@ def read_image(path):
 
 
 def read_labels(path, facts):
-    """Reads class indices.
+    """Reads class indices: `as_classes` of `stored_labels`."""
+    return as_classes(stored_labels(path), facts, path)
+
+
+def stored_labels(path):
+    """Reads the numbers of a mask as they are stored.
 
     Args:
         path: `pathlib.Path` of a PNG with one channel or a palette, or of an integer `.npy` file.
-        facts: dict with `num_classes` and optionally `ignore_class` (default 255).
 
     Returns:
-        `(H, W)` int32; the ignored class and -1 become -1.
+        `(H, W)` array of integers.
 
     Raises:
-        ValueError: if the file is damaged or has a class that it should not have.
+        ValueError: if the file is damaged or has no integers in one channel.
     """
     labels = _with_channels(_decode(path), path, 1, "class indices in one channel")[..., 0]
     if labels.dtype.kind not in "bui":
         raise _unexpected(path, "integer class indices", labels)
-    ignore_class = facts.get("ignore_class", 255)
+    return labels
+
+
+def as_classes(stored, facts, path):
+    """The classes that stored labels stand for.
+
+    Args:
+        stored: `(H, W)` array of integers.
+        facts: dict with optionally `num_classes` and `ignore_class`, or with `values`, a dict from
+            str of a stored label to a class or None. Without `values`, a label is its class.
+        path: `pathlib.Path` of the file, for the error.
+
+    Returns:
+        `(H, W)` int32, -1 where a label is ignored: -1 itself, what `values` maps to None, or
+        else those of `ignored_labels`.
+
+    Raises:
+        ValueError: if there is a label that stands for no class.
+    """
+    if "values" in facts:
+        return _mapped(stored, facts["values"], path)
     num_classes = facts.get("num_classes", np.inf)
-    ignored = (labels == ignore_class) | (labels == IGNORED)
-    wrong = labels[((labels < 0) | (labels >= num_classes)) & ~ignored]
+    # Of a number of classes that is not known yet, 255 is no class.
+    ignored_values = ignored_labels(facts.get("num_classes", 0), facts.get("ignore_class"))
+    ignored = functools.reduce(np.logical_or, (stored == value for value in ignored_values))
+    wrong = stored[((stored < 0) | (stored >= num_classes)) & ~ignored]
     if wrong.size:
         raise ValueError(
-            f"Classes must be in [0, {num_classes}) or the ignored class {ignore_class}. "
+            f"Classes must be in [0, {num_classes}) or ignored, one of {ignored_values}. "
             f"Received: class {wrong[0]} in '{path}', num_classes={num_classes}. "
             "State the right `num_classes` and `ignore_class` in dataset.json."
         )
-    return np.where(ignored, np.int32(IGNORED), labels.astype(np.int32))
+    return np.where(ignored, np.int32(IGNORED), stored.astype(np.int32))
+
+
+def _mapped(stored, values, path):
+    classes = {IGNORED: IGNORED}
+    classes |= {int(label): IGNORED if c is None else c for label, c in values.items()}
+    labels = np.array(sorted(classes))
+    places = np.searchsorted(labels, stored).clip(max=len(labels) - 1)
+    wrong = stored[labels[places] != stored]
+    if wrong.size:
+        raise ValueError(
+            f"Every label must be among the `values` of dataset.json, {list(values)}. "
+            f"Received: {wrong[0]} in '{path}'. Map it to a class there, or to null to ignore it."
+        )
+    return np.array([classes[label] for label in labels.tolist()], np.int32)[places]
 
 
 def read_depth(path, facts):

@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_atinet.internals import loss_tracker
 from keras_atinet.ops import all_finite
-from keras_atinet.ops.masks import any_pixel
+from keras_atinet.ops.masks import any_pixel, weighted_mean
 from keras_atinet.training.optimizer import GroupedOptimizer
 from keras_atinet.training.step.gradients import combine_gradients
 from keras_atinet.training.step.targets import valid_targets
@@ -47,12 +47,7 @@ class CommonStep:
         return losses, ops.cast(ops.stack(images), "float32")
 
     def _task_loss(self, name, y, y_pred, weights):
-        # On PyTorch, Keras 3.12 to 3.14 give the mean over no pixel at all a gradient of NaN.
-        weight = weights[name]
-        is_weighted = ops.any(weight != 0)
-        safe = ops.where(is_weighted, weight, ops.ones_like(weight))
-        loss = self._task_losses[name](y[name], y_pred[name], safe)
-        return ops.where(is_weighted, loss, ops.zeros_like(loss))
+        return weighted_mean(self._task_losses[name], y[name], y_pred[name], weights[name])
 
     def compute_objectives(self, losses, images, added):
         """The scalars to differentiate, and which tasks are present, a float32 tensor `(K,)`.

@@ -67,8 +67,9 @@ def valid_targets(tasks, y, y_pred, sample_weight):
         pixels.
 
     Raises:
-        ValueError: if a target has another shape than its task says, or weights are given for
-            something that is no task.
+        ValueError: if a target has another shape than its task says, or a weight is neither one
+            per image, `(batch,)` or `(batch, 1)`, nor one per pixel, `(batch, height, width)` or
+            `(batch, height, width, 1)`; or if one is for something that is no task.
     """
     check_weight_names(tasks, y, sample_weight)
     y = by_task(tasks, y, "y")
@@ -83,13 +84,33 @@ def valid_targets(tasks, y, y_pred, sample_weight):
                 f"{('batch', *task.target_shape(height, width))}. "
                 f"Received: {tuple(target.shape)}. Check the task's channels and image size."
             )
-        target, mask = task.prepare(target)
+        targets[task.name], mask = task.prepare(target)
         pixel_weight = ops.cast(mask, "float32")
         if sample_weight[task.name] is not None:
-            given = ops.cast(sample_weight[task.name], "float32")
-            while len(given.shape) < len(pixel_weight.shape):
-                given = ops.expand_dims(given, -1)
-            pixel_weight *= given
-        targets[task.name] = target
+            pixel_weight *= _as_pixel_weight(sample_weight[task.name], mask, task)
         pixel_weights[task.name] = pixel_weight
     return targets, pixel_weights
+
+
+def _as_pixel_weight(weight, mask, task):
+    """A weight of images or of pixels as a float32 tensor that broadcasts to the mask."""
+    weight = ops.cast(ops.convert_to_tensor(weight), "float32")
+    batch, height, width = mask.shape
+    shape = tuple(weight.shape)
+    allowed = [(batch,), (batch, 1), (batch, height, width), (batch, height, width, 1)]
+    # Compiled by TensorFlow, a size may be None: any.
+    if not any(_fits(shape, other) for other in allowed):
+        raise ValueError(
+            f"`sample_weight` of task '{task.name}' must have one value for each image or each "
+            f"pixel, a shape of {allowed}. Received: {shape}. "
+            "Where there is one for each channel, give e.g. `weights[..., 0]`."
+        )
+    if len(shape) == 4:
+        return ops.reshape(weight, ops.shape(mask))
+    return weight if len(shape) == 3 else ops.reshape(weight, (-1, 1, 1))
+
+
+def _fits(shape, other):
+    return len(shape) == len(other) and all(
+        None in sizes or len(set(sizes)) == 1 for sizes in zip(shape, other, strict=True)
+    )

@@ -67,7 +67,7 @@ def test_inspect_guesses_what_is_not_stated(run, save, folder, tmp_path, capsys)
     for file in (folder / "test" / "segmentation").iterdir():
         save(file, np.zeros(SIZE, "uint8"))
     assert run("inspect", folder, "--out", tmp_path / "b.png") == 0
-    assert "1 classes" in capsys.readouterr().out
+    assert "2 classes" in capsys.readouterr().out
 
 
 def test_inspect_looks_at_as_many_as_it_is_told(run, capsys, tmp_path):

@@ -1,3 +1,4 @@
+import json
 import re
 import sys
 
@@ -19,7 +20,9 @@ def test_verify_finds_nothing_wrong(run, folder, capsys):
     assert run("verify", folder) == 0
     assert capsys.readouterr().out.splitlines() == [
         "train: 5 samples; segmentation 5, depth 4, normal 5",
+        "  segmentation, ignored pixels: 960 of label 255 (25.0 %)",
         "test: 3 samples; segmentation 3, depth 2, normal 3",
+        "  segmentation, ignored pixels: 576 of label 255 (25.0 %)",
         "No faults.",
     ]
 
@@ -35,7 +38,7 @@ def test_verify_lists_every_fault(run, save, folder, capsys):
     Image.open(test / "image" / "0.png").save(test / "image" / "0.jpg", quality=95)
     (test / "image" / "2.png").write_bytes((train / "image" / "4.png").read_bytes())
     assert run("verify", folder) == 1
-    *faults, first, second, total = capsys.readouterr().out.splitlines()
+    *faults, first, ignored, second, _, total = capsys.readouterr().out.splitlines()
     expected = [
         r"picture of the same name.*depth.other\.png",
         r"picture of the same name.*depth.stray\.png",
@@ -50,6 +53,7 @@ def test_verify_lists_every_fault(run, save, folder, capsys):
     for fault, pattern in zip(faults, expected, strict=True):
         assert re.search(pattern, fault)
     assert first.startswith("train: 5 samples; segmentation 1,")
+    assert ignored == "  segmentation, ignored pixels: 576 of label 255 (25.0 %)"
     assert second.startswith("test: 3 samples;") and total == "8 faults."
 
 
@@ -72,6 +76,40 @@ def test_verify_counts_classes_despite_faults(run, folder, capsys):
     assert run("verify", folder) == 1
     text = capsys.readouterr().out
     assert text.count("cannot be decoded") == 2 and "2 faults." in text
+
+
+def test_verify_tells_the_labels_that_are_ignored(run, save, tmp_path, capsys):
+    """255 is a class of 300; of a mask, what `values` maps to null is ignored."""
+    rng = np.random.default_rng(0)
+    for index in range(2):
+        image = rng.integers(0, 256, (*SIZE, 3)).astype("uint8")
+        save(tmp_path / "image" / f"{index}.png", image)
+        labels = np.resize(np.arange(300, dtype="uint16"), SIZE)
+        save(tmp_path / "label300" / f"{index}.png", labels)
+        save(tmp_path / "mask" / f"{index}.png", np.resize(np.uint8([0, 255, 7, 7]), SIZE))
+    assert run("verify", tmp_path) == 0
+    assert "  segmentation, ignored pixels: none\n" in capsys.readouterr().out
+    values = {"0": 0, "255": 1, "7": None}
+    tasks = {"mask": {"kind": "segmentation", "values": values}}
+    tasks["segmentation300"] = {"folder": "label300", "num_classes": 300, "ignore_class": 299}
+    (tmp_path / "dataset.json").write_text(json.dumps({"tasks": tasks}))
+    assert run("verify", tmp_path, "--tasks", "mask", "segmentation300") == 0
+    text = capsys.readouterr().out
+    assert "  mask, ignored pixels: 768 of label 7 (50.0 %)\n" in text
+    assert "  segmentation300, ignored pixels: 4 of label 299 (0.3 %)\n" in text
+
+
+def test_verify_tells_that_masks_need_a_mapping(run, folder, save, capsys):
+    (folder / "dataset.json").unlink()
+    for split in ("train", "test"):
+        for file in (folder / split / "label13").iterdir():
+            save(file, 255 * np.eye(*SIZE, dtype="uint8"))
+        (folder / split / "label13").rename(folder / split / "labels")
+    assert run("verify", folder) == 1
+    text = capsys.readouterr().out
+    assert '{"folder": "labels", "values": {"0": 0, "255": 1}}' in text and "2 faults." in text
+    assert run("inspect", folder) == 2
+    assert '"values": {"0": 0, "255": 1}' in capsys.readouterr().err
 
 
 def test_options_of_other_data_are_refused(run, folder, capsys):

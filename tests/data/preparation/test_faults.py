@@ -222,6 +222,31 @@ def test_a_valid_sample_or_a_clear_error(tmp_path, write_form):
         ({"tasks": {"depth": {"folder": 3}}}, "`folder` of 'depth'"),
         ({"tasks": {"segmentation": {"num_classes": "13"}}}, "`num_classes` of 'segmentation'"),
         ({"tasks": {"segmentation": {"num_classes": 0}}}, "`num_classes` of 'segmentation'"),
+        ({"tasks": {"segmentation": {"num_classes": 1}}}, "above 1 .a binary mask has two classes"),
+        ({"tasks": {"my depth": {}}}, "The key of a task must .*'my depth'"),
+        ({"tasks": {"segmentation": {"values": [0, 255]}}}, "`values` of 'segmentation'"),
+        ({"tasks": {"segmentation": {"values": {}}}}, "`values` of 'segmentation'"),
+        (
+            {"tasks": {"segmentation": {"values": {"0": 0, "0xff": 1}}}},
+            "`values` of 'segmentation'",
+        ),
+        (
+            {"tasks": {"segmentation": {"values": {"0": 0, "255": -1}}}},
+            "`values` of 'segmentation'",
+        ),
+        ({"tasks": {"segmentation": {"values": {"0": 0, "255": 0}}}}, "`values` .* below 2"),
+        (
+            {"tasks": {"segmentation": {"num_classes": 3, "values": {"0": 0, "255": 3}}}},
+            "`values` of 'segmentation' must be of classes below 3",
+        ),
+        (
+            {"tasks": {"segmentation": {"ignore_class": 2, "values": {"0": 0, "255": 1}}}},
+            "`ignore_class` .* null",
+        ),
+        (
+            {"tasks": {"segmentation": {"values": {"0": 0, "9": 1}, "class_names": ["a"]}}},
+            "`class_names`",
+        ),
         ({"tasks": {"segmentation": {"num_classes": 2, "class_names": "ab"}}}, "`class_names`"),
         ({"tasks": {"segmentation": {"num_classes": 2, "class_names": ["a"]}}}, "`class_names`"),
         ({"tasks": {"segmentation": {"class_colors": [[0, 0]]}}}, "`class_colors`"),

@@ -200,6 +200,11 @@ def test_what_cannot_be_prepared_is_refused(tmp_path):
         prepare(source, tmp_path / "fast", verbose=0)
     with pytest.raises(ValueError, match=r"split of its own.*\['train', 'train'\]"):
         prepare([Scenes(), Scenes()], tmp_path / "fast", verbose=0)
+    for key in ("present", "Depth"):
+        source = Scenes()
+        source.tasks[key] = {"kind": "depth"}
+        with pytest.raises(ValueError, match=f"file of its own.*'{key}'"):
+            prepare(source, tmp_path / "fast", verbose=0)
     source = Scenes()
     source.tasks["segmentation"]["num_classes"] = 5
     with pytest.raises(ValueError, match=r"'segmentation' must be in.*sample 0 of 'Scenes'"):

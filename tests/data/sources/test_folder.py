@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from keras_atinet.data import Folder
+from keras_atinet import runs
+from keras_atinet.data import Folder, prepare
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.backend_free
@@ -112,8 +113,9 @@ def test_dataset_json_is_followed(root):
     (root / "dataset.json").write_text(json.dumps({"tasks": tasks}))
     source = Folder(root)
     assert list(source.tasks) == ["segmentation", "depth"]
-    facts = ["kind", "num_classes", "class_names", "class_colors"]
+    facts = ["kind", "num_classes", "ignore_class", "class_names", "class_colors"]
     assert list(source.tasks["segmentation"]) == facts
+    assert runs.get_tasks(source, ["segmentation"])[0].ignore_class == 3
     expected = np.where(LABELS == 3, -1, LABELS.astype("int32"))
     np.testing.assert_array_equal(source[0]["segmentation"], expected)
     np.testing.assert_allclose(source[0]["depth"][0, :3, 0], [0, 0, 2])
@@ -121,6 +123,55 @@ def test_dataset_json_is_followed(root):
     np.testing.assert_array_equal(coarse[0]["segmentation2"], LABELS // 2)
     with pytest.raises(FileNotFoundError, match=r"segmentation2.*'normal' in `tasks`"):
         Folder(root, tasks=["normal"])
+
+
+def test_with_more_than_255_classes_255_is_one(root):
+    """Also where the number is guessed, from the masks of all pictures."""
+    labels = np.full(SIZE, 255, "uint16")
+    labels[0, :2] = [299, 254]
+    save(root / "train" / "segmentation" / "a.png", labels)
+    for stated in ({"num_classes": 300}, {}):
+        (root / "dataset.json").write_text(json.dumps({"tasks": {"segmentation": stated}}))
+        source = Folder(root)
+        assert source.tasks["segmentation"]["num_classes"] == 300
+        np.testing.assert_array_equal(source[0]["segmentation"], labels)
+        (prepared,) = prepare(source, root / f"fast {len(stated)}", verbose=0)
+        np.testing.assert_array_equal(prepared[0]["segmentation"], labels)
+    stated = {"num_classes": 300, "ignore_class": 255}
+    (root / "dataset.json").write_text(json.dumps({"tasks": {"segmentation": stated}}))
+    expected = np.where(labels == 255, -1, labels.astype("int32"))
+    np.testing.assert_array_equal(Folder(root)[0]["segmentation"], expected)
+
+
+@pytest.mark.parametrize("stated", [{}, {"num_classes": 2}])
+def test_masks_of_0_and_255(root, stated):
+    mask = np.where(LABELS > 1, 255, 0).astype("uint8")
+    save(root / "train" / "segmentation" / "a.png", mask)
+
+    def opened(**facts):
+        description = {"tasks": {"segmentation": {**stated, **facts}}}
+        (root / "dataset.json").write_text(json.dumps(description))
+        return Folder(root)
+
+    with pytest.raises(
+        ValueError, match=r'no class but 0, and 255.*"values": \{"0": 0, "255": 1\}'
+    ):
+        opened()
+    source = opened(values={"0": 0, "255": 1}, class_names=["wall", "door"])
+    assert source.tasks["segmentation"]["num_classes"] == 2
+    np.testing.assert_array_equal(source[0]["segmentation"], mask // 255)
+    (prepared,) = prepare(source, root / "fast", verbose=0)
+    np.testing.assert_array_equal(prepared[0]["segmentation"], mask // 255)
+    ignoring = opened(values={"0": None, "255": 1})
+    np.testing.assert_array_equal(ignoring[0]["segmentation"], np.where(mask, 1, -1))
+    with pytest.raises(ValueError, match=r"'0', '1'\].*Received: 255 in .*a\.png.*or to null"):
+        opened(values={"0": 0, "1": 1})[0]
+    ignored = np.where(mask == 255, -1, 0)
+    np.testing.assert_array_equal(opened(ignore_class=255)[0]["segmentation"], ignored)
+    # Both classes are there: 255 is ignored, as ever.
+    mask[1, 1] = 1
+    save(root / "train" / "segmentation" / "a.png", mask)
+    assert np.unique(opened()[0]["segmentation"]).tolist() == [-1, 0, 1]
 
 
 def test_kinds_are_stated(tmp_path):
