@@ -198,7 +198,8 @@ def test_train_steps(name, equal_moves, ask, tmp_path):
         losses, weights = (
             [logs[f"{t}_{x}"] for t in ("depth", "normal")] for x in ("loss", "weight")
         )
-        objective, expected = ask(outside, losses, [1, normal])
+        # The loss of an absent task is 0; what is logged is a mean over no image.
+        objective, expected = ask(outside, np.nan_to_num(losses), [1, normal])
         np.testing.assert_allclose(logs["loss"], objective, rtol=1e-4)
         np.testing.assert_allclose(weights, expected, rtol=1e-4)
         states = outside.non_trainable_variables, model.balancer.non_trainable_variables
