@@ -30,8 +30,7 @@ def eigen(matrix):
 
     def rotate(step, state):
         matrix, vectors = state
-        i = ops.take(firsts, step % len(pairs), axis=0)
-        j = ops.take(seconds, step % len(pairs), axis=0)
+        i, j = firsts[step % len(pairs)], seconds[step % len(pairs)]
         entry = lambda a, b: ops.sum(matrix * a[:, None] * b[None, :])  # noqa: E731
         double, difference = 2 * entry(i, j), entry(j, j) - entry(i, i)
         hypotenuse = ops.sqrt(difference * difference + double * double)

@@ -44,7 +44,7 @@ def fair_weights(gram, alpha=1.0):
         hessian = cosines * (scale * y)[:, None] * (scale * y)
         hessian = hessian + ops.diag(scale * scale * p * wanted)
         step = solve_on_supports(hessian, (scale * missing)[:, None], every)[0, :, 0] * scale
-        return y * ops.exp(step / ops.maximum(ops.max(ops.abs(step)) / 2, 1.0))
+        return y * ops.exp(step / ops.maximum(ops.max(ops.abs(step)) / 2, every[0, 0]))
 
     start = q ** (1 / (p + 1))
     size = ops.maximum(ops.sum(cosines * start * start[:, None]), RIDGE)

@@ -80,8 +80,10 @@ def solve_on_supports(matrix, vectors, supports):
     systems = ops.concatenate([systems, supports[:, :, None] * vectors], axis=2)
     # Symmetric and semidefinite: no exchange of rows is needed, and no backend's solver, some of
     # which refuse a singular matrix.
+    # On PyTorch, Keras would copy the number to the device at every turn.
+    smallest = identity[0, 0] * SMALLEST_PIVOT
     for k in range(num_tasks):
-        pivot = ops.maximum(systems[:, k, k], SMALLEST_PIVOT)[:, None]
+        pivot = ops.maximum(systems[:, k, k], smallest)[:, None]
         row = systems[:, k] / pivot
         column = ops.where(identity[k] > 0, pivot - 1, systems[:, :, k])
         systems = systems - column[:, :, None] * row[:, None, :]
