@@ -2,9 +2,9 @@
 
     python benchmarks/kills.py --backend torch --kills 7 --seed 0
 
-A tiny training is killed (SIGKILL) at moments drawn evenly over the life of its process, from the
-start of Python to the scores at the end, and gone on with until it ends; then the next one begins,
-until there were enough kills. Each must end with the files of a training that nobody disturbed:
+A tiny training is killed (SIGKILL) at moments drawn evenly over the life of its process, in seconds
+of a core, from the start of Python to the scores at the end. It goes on, and is killed again, until
+one lives to its end; then the next one begins, until there were enough kills. Each must end with the files of a training that nobody disturbed:
 the same history but for the seconds, the same bits in the weights and the optimizer of both models,
 and nothing besides. The exit status is 1 if one does not.
 """
@@ -61,19 +61,18 @@ def kill_all(folder, run, arguments):
     train = functools.partial(train_until, run, [*TINY.split(), "--epochs", str(arguments.epochs)])
     undisturbed, log = folder / "undisturbed", folder / "log"
     for out in (folder / "first", undisturbed):  # JAX compiles in the first
-        begin = time.perf_counter()
-        if train(out, log, None):
+        status, seconds = train(out, log, None)
+        if status:
             print(log.read_text())
             return 1
-        seconds = time.perf_counter() - begin
-    print(f"{arguments.backend}: undisturbed {seconds:.1f} s", flush=True)
+    print(f"{arguments.backend}: undisturbed {seconds:.1f} s of a core", flush=True)
 
     moments = random.Random(arguments.seed)
     kills = trainings = failures = 0
     while kills < arguments.kills:
         out = folder / f"killed-{trainings}"
         trainings += 1
-        while status := train(out, log, moments.uniform(0, seconds)):
+        while status := train(out, log, moments.uniform(0, seconds))[0]:
             if status != -signal.SIGKILL:
                 print(log.read_text())
                 return 1
@@ -81,7 +80,7 @@ def kill_all(folder, run, arguments):
             print(f"  kill {kills}: {epochs_in(out)} epochs done", flush=True)
             if kills == arguments.kills:
                 break
-        status = status and train(out, log, None)
+        status = status and train(out, log, None)[0]
         found = [f"exit status {status}", log.read_text()] if status else []
         found = found or differences(undisturbed, out)
         failures += bool(found)
@@ -91,9 +90,14 @@ def kill_all(folder, run, arguments):
 
 
 def train_until(run, command, out, log, seconds):
-    """Begins a training, or goes on with it, and kills it after some seconds, `None` for never."""
+    """Begins a training, or goes on with it, and kills it after some seconds, `None` for never.
+
+    Seconds are those of a core, so that other work on the machine does not move the moment.
+
+    Returns:
+        The exit status, and the seconds.
+    """
     command = ["train", "--resume"] if (out / "config.json").exists() else [*command, "--out"]
-    end = float("inf") if seconds is None else time.perf_counter() + seconds
     process = os.fork()
     if not process:
         try:
@@ -105,10 +109,16 @@ def train_until(run, command, out, log, seconds):
             traceback.print_exc()
             os._exit(1)
     while os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        if time.perf_counter() > end:
+        if seconds is not None and core_seconds(process) > seconds:
             os.kill(process, signal.SIGKILL)
         time.sleep(0.002)
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    _, status, usage = os.wait4(process, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+
+
+def core_seconds(process):
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def execute(command):
