@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 
 from keras_atinet.balancing import Equal, get_balancer
@@ -241,14 +243,17 @@ class MultiTaskModel(TrainStep, keras.Model):
     ):
         """`keras.Model.fit`, with the callbacks that the balancer and the network need."""
         callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
-        if hasattr(x, "epochs"):
+        own_epochs = hasattr(x, "epochs")
+        if own_epochs:
             callbacks = [x.epochs.follow(initial_epoch), *callbacks]
             if steps_per_epoch:
                 # Keras takes batches in groups, of which the last one is full too.
                 group = self.steps_per_execution
                 x = x.stream(-(-steps_per_epoch // group) * group)
+        if own_epochs or (y is None and not isinstance(x, keras.utils.PyDataset)):
             # In its own order already; Keras would warn that it cannot shuffle it.
             shuffle = False
+        self._warn_if_frozen()
         return super().fit(
             x=x,
             y=y,
@@ -268,6 +273,12 @@ class MultiTaskModel(TrainStep, keras.Model):
             validation_freq=validation_freq,
             **kwargs,
         )
+
+    def _warn_if_frozen(self):
+        # Keras does in its train steps, on TensorFlow and PyTorch.
+        own = getattr(getattr(self, "balancer", None), "trainable_weights", [])
+        if len(self.trainable_weights) <= len(own):
+            warnings.warn("The model does not have any trainable weights.", stacklevel=3)
 
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.
