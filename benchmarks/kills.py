@@ -4,9 +4,10 @@
 
 A tiny training is killed (SIGKILL) at moments drawn evenly over the life of its process, in seconds
 of a core, from the start of Python to the scores at the end. It goes on, and is killed again, until
-one lives to its end; then the next one begins, until there were enough kills. Each must end with the files of a training that nobody disturbed:
-the same history but for the seconds, the same bits in the weights and the optimizer of both models,
-and nothing besides. The exit status is 1 if one does not.
+one lives to its end; then the next one begins, until there were enough kills. Each must end with
+the files of a training that nobody disturbed: the same history but for the seconds, the same bits
+in the weights and the optimizer of both models, and nothing besides. The exit status is 1 if one
+does not.
 """
 
 import argparse
