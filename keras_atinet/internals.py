@@ -6,6 +6,33 @@ further set or answer attributes of their own that Keras asks of an optimizer,
 `_trainable_variables`, `_variables` and `_model_variables_moving_average`; their tests cover these.
 """
 
+import contextlib
+import sys
+
+import keras
+
+
+@contextlib.contextmanager
+def tensorflow_only_if_imported():
+    """Keeps Keras from importing TensorFlow merely to find that nothing is of it.
+
+    On PyTorch and JAX too, Keras imports a TensorFlow that is installed when it saves a model, to
+    ask of each part whether it is TensorFlow's, and when it sets seeds: seconds, and lines of
+    noise. While this context lasts it takes it for installed once something else has imported it.
+    """
+    lazy = keras.utils.set_random_seed.__globals__["tf"]
+
+    class Imported(type(lazy)):
+        @property
+        def available(self):
+            return sys.modules.get("tensorflow") is not None
+
+    before, lazy.__class__ = lazy.__class__, Imported
+    try:
+        yield
+    finally:
+        lazy.__class__ = before
+
 
 def built_shape(layer):
     """The shape of the one input that a layer was built for, a tuple; `None` before that."""

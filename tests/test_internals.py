@@ -1,5 +1,7 @@
 """What the package relies on in Keras and PyTorch beyond their documented interfaces."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,23 @@ def weights():
 
 def array(variable):
     return keras.ops.convert_to_numpy(variable)
+
+
+def test_tensorflow_only_if_imported(monkeypatch):
+    lazy = keras.utils.set_random_seed.__globals__["tf"]
+    before = type(lazy)
+    # As if it were installed and nothing had imported it.
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with internals.tensorflow_only_if_imported():
+        assert not lazy.available
+        numbers = []
+        for seed in (5, 5):
+            keras.utils.set_random_seed(seed)
+            numbers.append((np.random.rand(), array(keras.random.uniform((1,))).item()))
+        assert numbers[0] == numbers[1]
+        monkeypatch.setitem(sys.modules, "tensorflow", object())
+        assert lazy.available
+    assert type(lazy) is before
 
 
 def test_built_shape():

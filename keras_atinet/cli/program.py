@@ -12,6 +12,7 @@ import keras
 from keras_atinet.cli import evaluate, export, info, predict, report, reproduce, search, train
 from keras_atinet.cli.data import inspect, prepare, verify
 from keras_atinet.cli.options import add_common
+from keras_atinet.internals import tensorflow_only_if_imported
 
 _USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError)
 
@@ -30,7 +31,8 @@ def main(argv=None):
     arguments = build_parser().parse_args(argv)
     try:
         _use_backend(arguments, argv)
-        return arguments.run(arguments, argv) or 0
+        with tensorflow_only_if_imported():
+            return arguments.run(arguments, argv) or 0
     except KeyboardInterrupt:
         print("keras-atinet: interrupted", file=sys.stderr)
         return 130

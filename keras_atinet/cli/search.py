@@ -90,14 +90,15 @@ def run(arguments, argv):
     _check_folder(out / "search.json", settings)
     train, validation = search.open_data(settings)
     tuner = search.get_tuner(settings, train, validation, out)
+    error = None
     if workers.is_worker_or_chief() or arguments.workers == 1:
         options = {"epochs": settings["epochs"], "verbose": arguments.verbose}
-        tuner.search(train, validation_data=validation, **options)
+        error = search.run(tuner, train, validation, **options)
     else:
         workers.run(argv, arguments.workers, out)
         tuner.oracle.reload()
     if not workers.is_worker_or_chief():
-        search.report(tuner, settings, out)
+        search.report(tuner, settings, out, error)
 
 
 def _check_folder(file, settings):

@@ -75,6 +75,7 @@ def run(arguments, argv):
     """Trains a new run or resumes one, then evaluates its best model."""
     folder, settings = _resumed(arguments) if arguments.resume else _new(arguments)
     if arguments.resume and folder.is_finished():
+        folder.finish()
         print(f"The run {folder.path} is finished: {settings['epochs']} epochs.")
     else:
         verbose = arguments.verbose
@@ -148,7 +149,8 @@ def new_folder(settings):
 
 def _check_empty(folder):
     path = folder.path
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    # A process that was killed may have left a beginning of config.json.
+    if path.exists() and (not path.is_dir() or any(p.suffix != ".part" for p in path.iterdir())):
         hint = f", or go on with this run: --resume {path}" if folder.config.exists() else ""
         raise FileExistsError(
             f"`--out` must be a new or an empty folder. Received: '{path}'. Choose another{hint}."

@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 
@@ -285,14 +287,17 @@ class MultiTaskModel(TrainStep, keras.Model):
         if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
             *others, weights = validation_data
             validation_data = (*others, self._whole_weights(others[1], weights))
-        if hasattr(x, "epochs"):
+        own_epochs = hasattr(x, "epochs")
+        if own_epochs:
             callbacks = [x.epochs.follow(initial_epoch), *callbacks]
             if steps_per_epoch:
                 # Keras takes batches in groups, of which the last one is full too.
                 group = self.steps_per_execution
                 x = x.stream(-(-steps_per_epoch // group) * group)
+        if own_epochs or (y is None and not isinstance(x, keras.utils.PyDataset)):
             # In its own order already; Keras would warn that it cannot shuffle it.
             shuffle = False
+        self._warn_if_frozen()
         return super().fit(
             x=FirstBatch(self.tasks).watch(x, y, batch_size),
             y=y,
@@ -360,6 +365,12 @@ class MultiTaskModel(TrainStep, keras.Model):
             else sample_weight[name]
             for name, target in y.items()
         }
+
+    def _warn_if_frozen(self):
+        # Keras does in its train steps, on TensorFlow and PyTorch.
+        own = getattr(getattr(self, "balancer", None), "trainable_weights", [])
+        if len(self.trainable_weights) <= len(own):
+            warnings.warn("The model does not have any trainable weights.", stacklevel=3)
 
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.

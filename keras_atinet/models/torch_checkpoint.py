@@ -12,6 +12,9 @@ from keras_atinet.models.segnet import ENCODER_DEPTHS
 
 # Where trainers put the state dict inside what they save.
 CONTAINERS = ("state_dict", "model_state_dict", "model")
+# Before, `weights_only=True` could be made to run code: CVE-2025-32434 (up to 2.5.1) and
+# CVE-2026-24747 (up to 2.9.1). The extra `torch` has the same floor.
+OLDEST_TORCH = "2.10.0"
 
 
 def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
@@ -36,7 +39,8 @@ def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
         ValueError: if names are missing or left over, shapes differ, the file holds more than
             weights, or `distillation_active` is given for a network without distillation.
         FileNotFoundError: if there is no such file.
-        ImportError: if torch is needed and not installed.
+        ImportError: if torch is needed and not installed, or older than 2.10, which could be made
+            to run code from a file.
 
     Example:
         >>> model = keras_atinet.ATINet()
@@ -102,6 +106,13 @@ def _read(path):
             "Opening a PyTorch file needs torch: `pip install keras-atinet[torch]`. "
             "Or pass a dict of NumPy arrays."
         ) from error
+    version = torch.torch_version.TorchVersion(torch.__version__)
+    if version < OLDEST_TORCH:
+        raise ImportError(
+            f"Opening a PyTorch file needs torch {OLDEST_TORCH} or newer: older ones can be made "
+            f"to run code from a file (CVE-2025-32434, CVE-2026-24747). Received: torch {version}. "
+            "`pip install --upgrade keras-atinet[torch]`, or pass a dict of NumPy arrays."
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:

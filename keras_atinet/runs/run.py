@@ -41,6 +41,12 @@ class Run:
         config["settings"].update(settings)
         write_text(self.config, json.dumps(config, indent=1) + "\n")
 
+    def finish(self):
+        """Removes what only a training that goes on needs, and what a kill left half written."""
+        self.backup.discard()
+        for unfinished in self.path.glob("*.part"):
+            unfinished.unlink()
+
     def read_config(self):
         """What `create` wrote.
 

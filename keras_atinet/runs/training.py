@@ -6,7 +6,7 @@ from keras_atinet.data import random_mirror
 from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import check_labels, get_batches, get_sources, get_tasks
 from keras_atinet.runs.model import count_parameters, get_model
-from keras_atinet.runs.recording import History, TrainingTime
+from keras_atinet.runs.recording import Checkpoint, History, TrainingTime
 from keras_atinet.training import PhaseSwitch
 
 
@@ -16,10 +16,10 @@ def get_callbacks(run, settings, model):
     callbacks = [
         TrainingTime(),
         keras.callbacks.LearningRateScheduler(lambda e, _: rate if e < epochs / 2 else rate / 2),
-        keras.callbacks.ModelCheckpoint(
+        Checkpoint(
             run.best, save_best_only=True, mode="min", initial_value_threshold=run.best_loss()
         ),
-        keras.callbacks.ModelCheckpoint(run.last),
+        Checkpoint(run.last),
         History(run.history),
         run.backup,
     ]
@@ -77,4 +77,4 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
             verbose=verbose,
             callbacks=[*callbacks, interruption],
         )
-    run.backup.discard()
+    run.finish()

@@ -60,7 +60,7 @@ def train_trial(run, settings, command, verbose=0, report=print, callbacks=()):
             _check_backend(run)
             scores = [_test_scores(run, settings)] if settings["hold_out"] else []
             runs.train(run, settings, command, verbose, report, [*callbacks, *scores])
-        run.backup.discard()
+        run.finish()
         results = _results(run, settings)
         results["scores"] = to_json(results["scores"])
         write_text(run.path / RESULTS, json.dumps(results, indent=1) + "\n")

@@ -1,5 +1,7 @@
 """Hyperparameter search with KerasTuner: `pip install "keras-atinet[tuner]"`."""
 
+import math
+
 import keras
 
 from keras_atinet import runs
@@ -106,36 +108,72 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
             self.switch_at(hp)
         return model
 
-    def fit(self, hp, model, train, validation_data, epochs=1, callbacks=(), **kwargs):
+    def fit(
+        self,
+        hp,
+        model,
+        x=None,
+        y=None,
+        validation_data=None,
+        epochs=1,
+        callbacks=(),
+        train=None,
+        **kwargs,
+    ):
         """Trains a trial.
+
+        The learning rate is halved halfway unless the optimizer has a schedule of its own.
 
         Args:
             hp: `keras_tuner.HyperParameters`.
             model: from `build`.
-            train, validation_data: `Source`s, batched here; or datasets of batches, where
-                `batch_size` and `augment` have no effect.
+            x: a `Source`, batched here; arrays, with their targets in `y`, in batches of
+                `batch_size`; or a dataset of batches, where `batch_size` has no effect. `augment`
+                is for sources. `train` is another name for it.
+            y: targets of arrays. A dataset in its place is `validation_data`.
+            validation_data: as `x`, arrays as `(x, y)`.
             epochs: int. Defaults to 1.
             callbacks, **kwargs: as for `model.fit`.
 
         Returns:
             `keras.callbacks.History` with `val_delta_m`.
+
+        Raises:
+            keras_tuner.errors.FatalRuntimeError: if the last trial of a tuner fails as all did
+                before it; of trials that fail, KerasTuner says nothing.
         """
-        rate = float(model.optimizer.learning_rate)
-        own = [
-            keras.callbacks.LearningRateScheduler(lambda e: rate if e < epochs / 2 else rate / 2),
-            DeltaM(self.baseline, self.average),
-        ]
+        x = train if x is None else x
+        if y is not None and not (isinstance(y, (dict, list)) or hasattr(y, "shape")):
+            y, validation_data = None, y
+        if y is not None:
+            kwargs.setdefault("batch_size", self.batch_size(hp))
+        own = [DeltaM(self.baseline, self.average)]
+        rate = model.optimizer.learning_rate
+        if isinstance(rate, keras.Variable):  # no schedule, nor a function
+            rate = float(rate)
+            half = epochs / 2
+            halve = keras.callbacks.LearningRateScheduler(lambda e: rate if e < half else rate / 2)
+            own.append(halve)
         if hasattr(model, "distillation_active"):
             own.append(PhaseSwitch(at=self.switch_at(hp), seed=self.seed))
         order = {"shuffle": True, "augment": self.augment, "seed": self.seed}
-        return model.fit(
-            self._batches(train, hp, **order),
-            validation_data=self._batches(validation_data, hp),
-            epochs=epochs,
-            # In front, because the tuner keeps the epoch with the best `val_delta_m`.
-            callbacks=[*own, *callbacks],
-            **kwargs,
-        )
+        try:
+            return model.fit(
+                self._batches(x, hp, **order),
+                y,
+                validation_data=self._batches(validation_data, hp),
+                epochs=epochs,
+                # In front, because the tuner keeps the epoch with the best `val_delta_m`.
+                callbacks=[*own, *callbacks],
+                **kwargs,
+            )
+        except Exception as error:
+            tuners = [callback.tuner for callback in callbacks if hasattr(callback, "tuner")]
+            if tuners and is_without_result(tuners[0]):
+                raise keras_tuner.errors.FatalRuntimeError(
+                    no_result(tuners[0].oracle.trials.values(), error)
+                ) from error
+            raise
 
     def optimizer(self, hp):
         """A `keras.optimizers.Optimizer`."""
@@ -167,3 +205,38 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         if not isinstance(data, Source):
             return data
         return runs.get_batches(data, self.tasks, self.image_size, self.batch_size(hp), **order)
+
+
+def has_result(trial):
+    """Whether a trial of KerasTuner has a score, which is NaN where `val_delta_m` was."""
+    return trial.score is not None and math.isfinite(trial.score)
+
+
+def is_without_result(tuner):
+    """Whether a tuner is in its last trial, and none has a result."""
+    return (
+        isinstance(tuner.oracle, keras_tuner.Oracle)
+        and tuner.remaining_trials == 0
+        and not any(map(has_result, tuner.oracle.trials.values()))
+    )
+
+
+def no_result(trials, error=None):
+    """The message for a search in which no trial gave a result.
+
+    Args:
+        trials: iterable of `Trial` of KerasTuner, in order.
+        error: the exception that ended the last of them, if KerasTuner does not know it yet.
+    """
+    first = next((trial.message for trial in trials if trial.message), None)
+    if first:
+        # A traceback, whose lines but for those of the error are indented.
+        lines = first.strip().splitlines()
+        while len(lines) > 1 and any(line.startswith("  ") for line in lines[:-1]):
+            del lines[0]
+        first = " ".join(lines)
+    elif error is not None:
+        first = f"{type(error).__name__}: {error}"
+    else:
+        first = "its `val_delta_m` was not finite"
+    return f"No trial of the search gave a result. The first one failed: {first.strip()}"

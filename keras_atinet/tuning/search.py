@@ -8,7 +8,13 @@ import shlex
 
 from keras_atinet import data, evaluation, runs
 from keras_atinet.evaluation.results import from_json
-from keras_atinet.tuning.hyper_model import BALANCERS, MultiTaskHyperModel, keras_tuner
+from keras_atinet.tuning.hyper_model import (
+    BALANCERS,
+    MultiTaskHyperModel,
+    has_result,
+    keras_tuner,
+    no_result,
+)
 
 _BASELINE_BATCH = 8
 _HELD_OUT = 0.2
@@ -60,8 +66,26 @@ def get_tuner(settings, train, validation, out):
     return tuner
 
 
-def report(tuner, settings, out):
-    """Writes `results.csv` and `best.keras`, and prints the best trials."""
+def run(tuner, train, validation, **options):
+    """Runs the trials that are left.
+
+    Returns:
+        The error that ended the last one, or None, if no trial gave a result; else None.
+    """
+    try:
+        tuner.search(train, validation_data=validation, **options)
+    except RuntimeError as error:  # of KerasTuner, after several failures one after the other
+        if any(map(has_result, tuner.oracle.trials.values())):
+            raise
+        return error.__cause__
+
+
+def report(tuner, settings, out, error=None):
+    """Writes `results.csv` and `best.keras`, and prints the best trials.
+
+    Raises:
+        ValueError: if no trial gave a result, with the error of the first.
+    """
     trials = sorted(tuner.oracle.trials.values(), key=lambda trial: -_score(trial))
     names = [hyperparameter.name for hyperparameter in tuner.oracle.get_space().space]
     with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
@@ -71,10 +95,11 @@ def report(tuner, settings, out):
             epoch = "" if trial.best_step is None else trial.best_step + 1
             values = [trial.hyperparameters.values.get(name, "") for name in names]
             writer.writerow([trial.trial_id, trial.status.lower(), trial.score, epoch, *values])
-    done = [trial for trial in trials if trial.score is not None]
-    print(f"\n{len(done)} of {len(trials)} trials gave a result.")
+    done = [trial for trial in trials if has_result(trial)]
     if not done:
-        return
+        where = f"The whole errors are in '{out / 'trials'}'."
+        raise ValueError(f"{no_result(tuner.oracle.trials.values(), error)}\n{where}")
+    print(f"\n{len(done)} of {len(trials)} trials gave a result.")
     print(f"delta-m, {_DEFINITIONS[settings['average']]}:")
     for trial in done[:_SHOWN_TRIALS]:
         values = trial.hyperparameters.values
@@ -146,7 +171,7 @@ def _range(hp, name, values, sampling="linear"):
 
 
 def _score(trial):
-    return float("-inf") if trial.score is None else trial.score
+    return trial.score if has_result(trial) else float("-inf")
 
 
 def _shown(value):

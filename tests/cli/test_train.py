@@ -95,8 +95,20 @@ def test_a_finished_run_is_not_trained_again(settings, run_cli, monkeypatch, cap
     run = runs.Run("run")
     run.create({**runs.DEFAULT, "epochs": 2}, "keras-atinet train")
     run.history.write_text("epoch,val_loss\n0,1.5\n1,1.4\n")
+    # As after a kill between the last row and the end.
+    run.backup.folder.mkdir()
+    for unfinished in (run.path / "config.json.7.part", run.path / "history.csv.part"):
+        unfinished.touch()
     shown = []
     monkeypatch.setattr(train, "print_scores", lambda folder, settings: shown.append(folder.path))
     assert run_cli("train", "--resume", "run") == 0
     assert "The run run is finished: 2 epochs." in capsys.readouterr().out
     assert shown == [run.path]
+    assert {path.name for path in run.path.iterdir()} == {"config.json", "history.csv"}
+
+
+def test_a_folder_in_which_nothing_began_is_empty(settings, tmp_path):
+    """As after a kill while `config.json` is written."""
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "config.json.7.part").touch()
+    assert settings("--out", "new") == runs.DEFAULT

@@ -32,6 +32,27 @@ def test_networks_with_two_phases_switch_where_the_settings_say(tmp_path):
         runs.get_callbacks(run, {**settings, "switch_at": 2}, model)
 
 
+def test_no_callback_makes_keras_wait_for_each_step(tmp_path, monkeypatch):
+    """On JAX and PyTorch it waits for callbacks with a method for the end of a batch."""
+
+    def is_default(callback, name):
+        method = getattr(getattr(callback, name), "__func__", None)
+        return method is getattr(keras.callbacks.Callback, name)
+
+    received = []
+    monkeypatch.setattr(
+        keras.Model, "fit", lambda self, *data, callbacks, **kwargs: received.extend(callbacks)
+    )
+    settings = {**runs.DEFAULT, "model": "single", "num_samples": 4}
+    settings |= {"image_size": [32, 32], "filters": [1] * 5}
+    runs.train(runs.Run(tmp_path), settings, "keras-atinet train", report=lambda line: None)
+    assert {"FiniteLosses", "Checkpoint", "Interruption"} <= {type(c).__name__ for c in received}
+    ends = [f"on_{part}batch_end" for part in ("", "train_", "test_")]
+    for callback in received:
+        own = [name for name in ends if not is_default(callback, name)]
+        assert not own or getattr(callback, "async_safe", False), (callback, own)
+
+
 @pytest.mark.parametrize("name", [name for name in runs.MODELS if name not in ("split", "atinet")])
 def test_every_network_is_trained(name, tmp_path):
     """The other two are in `tests/cli/test_trained_run.py`."""

@@ -499,3 +499,10 @@ def test_nothing_but_groups_is_trained():
         take_step(optimizer, ours, gradients(step)[:2])
     assert int(optimizer.iterations) == 3
     assert float(optimizer.learning_rate) == pytest.approx(0.01 * 0.8**1.5)
+
+
+@pytest.mark.one_backend
+def test_nothing_to_train_is_no_error():
+    optimizer = group_optimizer(optimizers.Adam(), {"frozen": OptimizerGroup([])})
+    optimizer.build([])
+    optimizer.apply([], [])

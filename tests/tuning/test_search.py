@@ -59,6 +59,24 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, capsys):
 
 
 @on_torch
+@pytest.mark.parametrize("max_trials", [1, 3])  # after three KerasTuner stops by itself
+def test_a_search_without_a_result_fails(max_trials, tmp_path, monkeypatch, capsys):
+    def fit(self, hp, *arguments, **kwargs):
+        raise ValueError(f"odd data {next(numbers)}")
+
+    numbers = iter(range(9))
+    monkeypatch.setattr(tuning.MultiTaskHyperModel, "fit", fit)
+    options = ["--learning-rate", 1e-4, 1e-2, "--max-trials", max_trials]
+    assert search(*options, "--out", tmp_path) == 2
+    error = capsys.readouterr().err.splitlines()[-2:]
+    expected = "No trial of the search gave a result. The first one failed: ValueError: odd data 0"
+    assert error[0] == f"keras-atinet: error: {expected}"
+    assert error[1] == f"The whole errors are in '{tmp_path / 'trials'}'."
+    rows = results(tmp_path)
+    assert [row["status"] for row in rows.values()] == ["failed"] * max_trials
+
+
+@on_torch
 def test_two_workers_share_a_search(tmp_path, monkeypatch):
     # What Keras imports if it is there, and a process of a search does not need.
     for name in ("jax", "sklearn", "matplotlib"):

@@ -6,7 +6,7 @@ import pytest
 
 import keras_atinet
 from keras_atinet import evaluation
-from keras_atinet.data import Rooms
+from keras_atinet.data import Batches, Rooms
 from keras_atinet.evaluation import DeltaM, delta_m
 from keras_atinet.layers import ConvBlock
 from keras_atinet.models.heads import prediction_heads
@@ -136,3 +136,84 @@ def test_epochs_without_validation_have_no_delta_m():
     callback._tasks = standardize_tasks(TASKS)
     callback.on_epoch_end(0, logs)
     assert logs == {"loss": 1.0}
+
+
+RATES = {
+    "number": lambda: 0.01,
+    "schedule": lambda: keras.optimizers.schedules.ExponentialDecay(0.01, 1, 0.5),
+    "function": lambda: lambda: 0.01,
+}
+
+
+@pytest.fixture
+def arrays():
+    random = np.random.default_rng(0)
+    images = random.random((6, *SIZE, 3), "float32")
+    depth = random.uniform(1, 5, (6, *SIZE, 1)).astype("float32")
+    return images, {"depth": depth, "normal": random.normal(size=images.shape).astype("float32")}
+
+
+def tuner_of(hyper, folder, **values):
+    options = {"max_trials": 1, "directory": folder, "hyperparameters": fixed(**values)}
+    return keras_tuner.RandomSearch(hyper, hyper.objective, **options)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("kind", RATES)
+def test_arrays_and_any_learning_rate(kind, arrays, tmp_path):
+    class WithRate(tuning.MultiTaskHyperModel):
+        def optimizer(self, hp):
+            return keras.optimizers.SGD(RATES[kind]())
+
+    x, y = arrays
+    rates, batches = [], []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(float(note.model.optimizer.learning_rate)),
+        on_train_begin=lambda logs: batches.append(note.params["steps"]),
+    )
+    tuner = tuner_of(WithRate(TASKS, BASELINE, shallow, SIZE), tmp_path, balancer="equal")
+    hyper, hp = tuner.hypermodel, tuner.oracle.get_space()
+    model = hyper.build(hp)
+    # A schedule counts steps: two batches of at most four images in an epoch.
+    expected = {"number": [0.01, 0.005], "schedule": [0.0025, 0.000625], "function": [0.01, 0.01]}
+    history = hyper.fit(hp, model, x, y, (x, y), epochs=2, callbacks=[note], verbose=0).history
+    assert rates == pytest.approx(expected[kind]) and batches == [2]
+    assert np.isfinite(history["val_delta_m"]).all()
+
+    tuner.search(x, y, validation_data=(x, y), epochs=1, verbose=0)
+    (trial,) = tuner.oracle.trials.values()
+    assert trial.status == "COMPLETED" and np.isfinite(trial.score), trial.message
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("form", ["positions", "names", "split"])
+def test_forms_of_data(form, arrays, monkeypatch):
+    """What `fit` of Keras would get; `train`, and a second dataset in place of `y`, as ever."""
+    received = {}
+    monkeypatch.setattr(
+        keras_atinet.MultiTaskModel,
+        "fit",
+        lambda self, *data, **kwargs: received.update(kwargs, data=data),
+    )
+    hyper, hp = hypermodel(), fixed(balancer="equal")
+    model, (x, y) = hyper.build(hp), arrays
+    batches = Batches(Rooms(4, SIZE), batch_size=2, tasks=TASKS)
+    if form == "positions":
+        hyper.fit(hp, model, batches, batches)
+    elif form == "names":
+        hyper.fit(hp, model, train=batches, validation_data=batches)
+    else:
+        hyper.fit(hp, model, x=x, y=y, validation_split=0.5)
+        assert received["data"][0] is x and received["data"][1] is y
+        assert received["validation_split"] == 0.5 and received["batch_size"] == 4
+        return
+    assert received["data"] == (batches, None) and received["validation_data"] is batches
+    assert "batch_size" not in received
+
+
+@pytest.mark.one_backend
+def test_a_search_without_a_result_is_an_error(arrays, tmp_path):
+    (x, y), tuner = arrays, tuner_of(hypermodel(), tmp_path, balancer="equal")
+    expected = r"No trial of the search.*: ValueError: Data cardinality is ambiguous\..*sizes: 4"
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=f"(?s){expected}"):
+        tuner.search(x[:4], y, validation_data=(x, y), epochs=1, verbose=0)

@@ -173,6 +173,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return [averages[id(variable)] for variable in self._trainable_variables]
 
     def apply(self, grads, trainable_variables=None):
+        if not grads:
+            return  # as Keras's, where all weights are frozen
         if trainable_variables is None:
             trainable_variables = self._trainable_variables
         elif not self.built:
