@@ -1,7 +1,4 @@
-import warnings
-
 import keras
-import numpy as np
 
 from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.internals import built_shape, track, untrack
@@ -9,24 +6,19 @@ from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
 from keras_atinet.tasks.names import check_log_names
 from keras_atinet.training import (
-    BalancerUpdate,
-    BestNumber,
-    FiniteLosses,
-    FiniteWeights,
-    FirstBatch,
+    Fitting,
     LastStep,
     NetworkSplit,
     TrainStep,
     by_task,
     check_hooks,
-    check_weight_names,
     group_optimizer,
 )
 
 ON_NONFINITE = ("raise", "skip")
 
 
-class MultiTaskModel(TrainStep, keras.Model):
+class MultiTaskModel(Fitting, TrainStep, keras.Model):
     """A functional `keras.Model` from one image to a dict of predictions, one per task.
 
     Subclasses build the graph and call this constructor. Losses, metrics and the masks of valid
@@ -239,144 +231,6 @@ class MultiTaskModel(TrainStep, keras.Model):
                     f"Received keys: {sorted(value)}."
                 )
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-        **kwargs,
-    ):
-        """`keras.Model.fit`, with the callbacks that the balancer and the network need.
-
-        It looks at the first batch, and warns of what would train without an error but looks
-        wrong: integer images, images below -0.5 or above 2, labels that are neither a class nor
-        among the task's `ignored_labels`, a median depth over 100 m, normals without a component
-        below 0, a task without a valid pixel (see `Task.find_problems`).
-
-        `sample_weight` is an array for all tasks or a dict by task, with one value per image or per
-        pixel. Classes have weights in their task: `SemanticSegmentation(class_weights=...)`.
-
-        Raises:
-            ValueError: if `class_weight` is given, or a `Batches` or a `pipeline` has other classes
-                than the tasks.
-        """
-        if class_weight is not None:
-            raise ValueError(
-                "`fit` of a multi-task model takes no `class_weight`: not every task has classes. "
-                f"Received: class_weight={class_weight!r}. Give the weights to the task, "
-                "SemanticSegmentation(class_weights=[...]); `keras_atinet.data.class_weights` "
-                "computes balanced ones."
-            )
-        callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
-        self._check_data(x)
-        self._check_data(validation_data)
-        sample_weight = self._whole_weights(y, sample_weight)
-        if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
-            *others, weights = validation_data
-            validation_data = (*others, self._whole_weights(others[1], weights))
-        own_epochs = hasattr(x, "epochs")
-        if own_epochs:
-            callbacks = [x.epochs.follow(initial_epoch), *callbacks]
-            if steps_per_epoch:
-                # Keras takes batches in groups, of which the last one is full too.
-                group = self.steps_per_execution
-                x = x.stream(-(-steps_per_epoch // group) * group)
-        if own_epochs or (y is None and not isinstance(x, keras.utils.PyDataset)):
-            # In its own order already; Keras would warn that it cannot shuffle it.
-            shuffle = False
-        self._warn_if_frozen()
-        return super().fit(
-            x=FirstBatch(self.tasks).watch(x, y, batch_size),
-            y=y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-            **kwargs,
-        )
-
-    def evaluate(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        **kwargs,
-    ):
-        """`keras.Model.evaluate`.
-
-        Raises:
-            ValueError: if a `Batches` or a `pipeline` has other classes than the tasks.
-        """
-        self._check_data(x)
-        sample_weight = self._whole_weights(y, sample_weight)
-        return super().evaluate(
-            x=x,
-            y=y,
-            batch_size=batch_size,
-            verbose=verbose,
-            sample_weight=sample_weight,
-            steps=steps,
-            callbacks=callbacks,
-            return_dict=return_dict,
-            **kwargs,
-        )
-
-    def _check_data(self, data):
-        if hasattr(data, "epochs"):  # batches of this package
-            for task in self.tasks:
-                task.check_facts(data.tasks.get(task.name, {}))
-
-    def _whole_weights(self, y, sample_weight):
-        # Keras takes weights of all arrays of targets only; in batches some may be missing.
-        check_weight_names(self.tasks, y, sample_weight)
-        if not isinstance(y, dict) or not isinstance(sample_weight, dict):
-            return sample_weight
-        return {
-            name: np.ones(len(target), "float32")
-            if sample_weight.get(name) is None
-            else sample_weight[name]
-            for name, target in y.items()
-        }
-
-    def _warn_if_frozen(self):
-        # Keras does in its train steps, on TensorFlow and PyTorch.
-        own = getattr(getattr(self, "balancer", None), "trainable_weights", [])
-        if len(self.trainable_weights) <= len(own):
-            warnings.warn("The model does not have any trainable weights.", stacklevel=3)
-
-    def _complete_callbacks(self, callbacks, initial_epoch):
-        # In front, so that what the user's callbacks save is up to date.
-        stop = [] if self.skips_nonfinite else [FiniteLosses()]
-        return [*stop, FiniteWeights(), BalancerUpdate(), *callbacks, BestNumber(callbacks)]
-
     def get_config(self):
         return {
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks],
@@ -401,13 +255,3 @@ class MultiTaskModel(TrainStep, keras.Model):
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.build_optimizer()
-
-
-def _as_list(callbacks):
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        # `fit` adds these two itself.
-        own = (keras.callbacks.History, keras.callbacks.ProgbarLogger)
-        return [callback for callback in callbacks.callbacks if not isinstance(callback, own)]
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
