@@ -37,7 +37,8 @@ def test_explicit_options_win_over_the_recipe(settings):
     assert settings("--recipe", "paper") == runs.PAPER
     assert runs.PAPER["deep_split"] and not runs.PAPER["augment"]
     expected = {**runs.PAPER, "epochs": 3, "augment": True, "image_size": [32, 64]}
-    options = ["--epochs", 3, "--augment", "--image-size", 32, 64]
+    expected["class_weights"] = "balanced"
+    options = ["--epochs", 3, "--augment", "--image-size", 32, 64, "--class-weights", "balanced"]
     assert settings("--recipe", "paper", *options) == expected
 
 
@@ -57,6 +58,10 @@ def test_the_data_tells_the_splits(settings, run_cli, tmp_path, capsys):
 def test_a_resumed_run_keeps_its_settings(settings, run_cli, tmp_path, capsys):
     settings_before = {**runs.DEFAULT, "epochs": 5, "tasks": ["depth"]}
     runs.Run(tmp_path / "run").create(settings_before, "keras-atinet train")
+    assert settings("--resume", "run") == settings_before
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    del config["settings"]["class_weights"]  # as runs from before
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     assert settings("--resume", "run") == settings_before
     assert run_cli("train", "--resume", "run", "--epochs", 9) == 2
     assert "`--resume` takes all settings but `--on-nonfinite`" in capsys.readouterr().err

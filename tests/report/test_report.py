@@ -2,12 +2,15 @@ import base64
 import io
 import re
 
+import keras
 import numpy as np
 import pytest
 
 from keras_atinet import DepthEstimation, SemanticSegmentation
+from keras_atinet.layers import AttentionMask
 from keras_atinet.report import charts, page
 from keras_atinet.report.curves import phase_switch
+from keras_atinet.report.pictures import Gallery
 from keras_atinet.report.samples import ranked, score_samples
 
 pytest.importorskip("matplotlib")
@@ -50,6 +53,19 @@ def test_samples_are_looked_at_one_by_one():
     # Sample 0 has the wrong class and the right depth, sample 2 the other way round.
     assert ranked({"depth": found.losses["depth"]}) == [0, 1, 2]
     assert ranked({"segmentation": found.losses["segmentation"]})[-1] == 0
+
+
+def test_masks_are_shown_with_their_own_task():
+    """Although the name of one task begins with that of the other."""
+    image = keras.Input((4, 4, 3), name="image")
+    names = ["depth_encoder_1_mask", "depth_far_encoder_1_mask", "depth_far_decoder_1_mask"]
+    model = keras.Model(image, [AttentionMask(2, name=name)(image) for name in names])
+    model.tasks = [DepthEstimation(), DepthEstimation(name="depth_far")]
+    gallery = Gallery(model, None)
+    gallery.read = lambda index: (np.zeros((1, 4, 4, 3), "float32"), {})
+    shown = re.findall(r'>(depth\w*)</p>|alt="(\w+ 1):', gallery.masks(0))
+    expected = ["depth", "encoder 1", "depth_far", "encoder 1", "decoder 1"]
+    assert ["".join(pair) for pair in shown] == expected
 
 
 def test_ranks_do_not_depend_on_units():

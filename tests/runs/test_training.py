@@ -5,6 +5,7 @@ import keras
 import pytest
 
 from keras_atinet import PhaseSwitch, runs
+from keras_atinet.data import Rooms, class_weights
 
 pytestmark = pytest.mark.one_backend
 
@@ -58,9 +59,12 @@ def test_every_network_is_trained(name, tmp_path):
     """The other two are in `tests/cli/test_trained_run.py`."""
     settings = {**runs.DEFAULT, "model": name, "epochs": 1, "num_samples": 4, "batch_size": 4}
     settings |= {"image_size": [32, 32], "filters": [4] * 5}
+    settings["class_weights"] = "balanced" if name == "single" else None
     run = runs.Run(tmp_path)
     runs.train(run, settings, "keras-atinet train", verbose=0, report=lambda line: None)
     model = keras.saving.load_model(run.last)
     assert type(model) is runs.MODELS[name]
     tasks = ["segmentation"] if name == "single" else ["segmentation", "depth", "normal"]
     assert [task.name for task in model.tasks] == tasks
+    balanced = class_weights(Rooms(4, (32, 32))) if name == "single" else None
+    assert model.tasks[0].class_weights == balanced
