@@ -93,21 +93,21 @@ def valid_targets(tasks, y, y_pred, sample_weight):
 
 
 def _as_pixel_weight(weight, mask, task):
-    """A weight of images or of pixels as a float32 tensor that broadcasts to the mask."""
+    """A weight of images or of pixels as a float32 tensor of the shape of the mask."""
     weight = ops.cast(ops.convert_to_tensor(weight), "float32")
     batch, height, width = mask.shape
-    shape = tuple(weight.shape)
     allowed = [(batch,), (batch, 1), (batch, height, width), (batch, height, width, 1)]
-    # Compiled by TensorFlow, a size may be None: any.
-    if not any(_fits(shape, other) for other in allowed):
+    # What TensorFlow traces again, after another shape, has unknown sizes or even an unknown rank.
+    is_known = getattr(weight.shape, "rank", 0) is not None
+    if is_known and not any(_fits(tuple(weight.shape), shape) for shape in allowed):
         raise ValueError(
             f"`sample_weight` of task '{task.name}' must have one value for each image or each "
-            f"pixel, a shape of {allowed}. Received: {shape}. "
+            f"pixel, a shape of {allowed}. Received: {tuple(weight.shape)}. "
             "Where there is one for each channel, give e.g. `weights[..., 0]`."
         )
-    if len(shape) == 4:
-        return ops.reshape(weight, ops.shape(mask))
-    return weight if len(shape) == 3 else ops.reshape(weight, (-1, 1, 1))
+    sizes = ops.shape(mask)
+    pixels = ops.broadcast_to(ops.reshape(weight, (sizes[0], -1)), (sizes[0], height * width))
+    return ops.reshape(pixels, sizes)
 
 
 def _fits(shape, other):
