@@ -172,13 +172,14 @@ class CommonStep:
                 name if name in whole else f"{names[0]}_{name}": value
                 for name, value in logs.items()
             }
-        images = [tracker.count.value for tracker in self._loss_trackers]
-        # 1, or NaN where there is no image: not `ops.where`, for which PyTorch would copy a NaN.
-        known = {name: count / count for name, count in zip(names, images, strict=True)}
+        known = {
+            name: tracker.count > 0
+            for name, tracker in zip(names, self._loss_trackers, strict=True)
+        }
         total = sum((logs[f"{name}_loss"] for name in names), added)
-        logs["loss"] = total * (sum(images) / sum(images))
+        logs["loss"] = ops.where(ops.any(ops.stack(list(known.values()))), total, float("nan"))
         for log, value in logs.items():
             owners = [name for name in names if log.startswith(f"{name}_")]
             if owners:
-                logs[log] = value * known[max(owners, key=len)]
+                logs[log] = ops.where(known[max(owners, key=len)], value, float("nan"))
         return logs
