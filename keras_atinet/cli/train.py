@@ -165,7 +165,10 @@ def print_scores(folder, settings):
     batches = runs.get_batches(test_source, model.tasks, *sizes)
     results = evaluation.evaluate(model, batches)
     baseline = runs.constant_baseline(train_source, model.tasks, *sizes, batches)
-    print(f"\nThe best model on {len(test_source)} held-out images; the best constant prediction:")
+    name = "best" if folder.best_loss() is not None else "last (no epoch has a held-out loss)"
+    print(
+        f"\nThe {name} model on {len(test_source)} held-out images; the best constant prediction:"
+    )
     print(evaluation.table(results, baseline))
     _draw(folder, model, settings)
     print()

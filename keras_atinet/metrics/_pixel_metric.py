@@ -89,7 +89,7 @@ class PixelMetric(keras.metrics.Metric):
             value, weight = self.value(self.state), self.total_weight(self.state)
         else:
             value, weight = ops.divide_no_nan(self.state[0], self.state[1]), self.state[1]
-        return ops.where(weight != 0, value, float("nan"))
+        return value * (weight / weight)  # NaN where it is 0
 
     def get_config(self):
         return {"averaging": self.averaging, "name": self.name}

@@ -88,10 +88,10 @@ def check_labels(sources, tasks):
 
     Raises:
         ValueError: if there is none of a task in all of the data to learn from, or none of any
-            task in all of the data held out.
+            task among the samples read.
 
     Warns:
-        UserWarning: if there is none of a task in the data held out, or among the samples read.
+        UserWarning: if there is none of a task among the samples read otherwise.
     """
     for source, title in zip(sources, ("training", "held-out"), strict=True):
         subset = Subset(source, _LABEL_SAMPLES)
@@ -100,8 +100,7 @@ def check_labels(sources, tasks):
             continue
         names, count = ", ".join(missing), len(subset)
         text = f"No pixel of {names} is valid in any of {count} {title} samples looked at."
-        needed = len(missing) if title == "training" else len(missing) == len(tasks)
-        if needed and count == len(source):
+        if len(missing) == len(tasks) or (title == "training" and count == len(source)):
             raise ValueError(
                 f"{text} Received: the split '{source.split}' of {len(source)} samples. "
                 "Leave out such tasks, or give data with their labels."

@@ -143,7 +143,7 @@ def test_splits_without_labels_are_named_before_training(recwarn):
     with pytest.warns(UserWarning, match=r"No pixel of depth .* 3 held-out samples .*`val_loss`"):
         runs.check_labels((complete, Partial(3, depth=[])), tasks)
     with pytest.raises(ValueError, match="No pixel of segmentation, depth, normal"):
-        nothing = Partial(2, segmentation=[], depth=[], normal=[])
+        nothing = Partial(300, segmentation=[], depth=[], normal=[])
         runs.check_labels((complete, nothing), tasks)
     # Not all of a large split is read, and no more is said than is known.
     rare = Partial(300, depth=[every[1]])
