@@ -121,3 +121,36 @@ def torch_batch_normalization(inputs, gamma, beta, epsilon):
         inputs, gamma, beta, None, None, True, 0.0, epsilon
     )
     return outputs, mean, (inverse_deviation**-2 - epsilon).clamp(min=0)
+
+
+class JaxState:
+    """Gives the variables of a `keras.Model` back their values where a step on JAX fails.
+
+    Keras takes the values out of them when it begins a loop over batches. An error in its first
+    step, or anywhere in `evaluate` and `predict`, Ctrl-C included, would lose the weights.
+    """
+
+    def _get_jax_state(self, purge_model_variables=False, **asked):
+        state = super()._get_jax_state(purge_model_variables=purge_model_variables, **asked)
+        if purge_model_variables:
+            # In the order of the tuple; the names under which Keras keeps it from step to step.
+            names = ("trainable", "non_trainable", "optimizer", "metrics")
+            names = [f"{name}_variables" for name in names if asked.get(f"{name}_variables")]
+            self._jax_state = dict(zip(names, state, strict=True))
+        return state
+
+    def evaluate(self, *args, **kwargs):
+        with self._synced():
+            return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        with self._synced():
+            return super().predict(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _synced(self):
+        try:
+            yield
+        except BaseException:
+            self.jax_state_sync()
+            raise

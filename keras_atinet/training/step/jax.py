@@ -1,10 +1,11 @@
 import jax
 import keras
 
+from keras_atinet.internals import JaxState
 from keras_atinet.training.step.common import CommonStep
 
 
-class TrainStep(CommonStep):
+class TrainStep(JaxState, CommonStep):
     """`train_step` of a `MultiTaskModel` on JAX: stateless, from state to state.
 
     The optimizer is built before the first step, not by `compile`: its state must be that of the
