@@ -140,3 +140,10 @@ def test_torch_batch_normalization():
         *map(keras.ops.convert_to_tensor, one), 1e-3
     )
     assert (array(variance) == 0).all()
+
+
+def test_loss_tracker():
+    image = keras.Input((2,))
+    model = keras.Model(image, keras.layers.Dense(1)(image))
+    model.compile("sgd", "mse")
+    assert internals.loss_tracker(model) is next(m for m in model.metrics if m.name == "loss")

@@ -81,6 +81,18 @@ def test_a_group_is_restarted_on_all_replicas(strategy, values):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("replica", [0, 1])
+def test_a_step_that_replicas_take_is_said_to_be_taken(make, batch, strategy, replica):
+    images, targets = batch
+    images = images.copy()
+    images[3 * replica] = np.nan
+    with strategy.scope():
+        model = make(tasks=TASKS, metrics={}, run_eagerly=False)
+    data = tf.data.Dataset.from_tensors((images, {name: targets[name] for name in TASKS}))
+    with pytest.raises(FloatingPointError, match=r"step 1 of epoch 1.*taken on all 2 replicas"):
+        model.fit(data.unbatch().batch(4), verbose=0)
+
+
 def test_steps_cannot_be_skipped_on_replicas(make, strategy):
     with strategy.scope(), pytest.raises(ValueError, match=r"one device only.*2 replicas"):
         make(on_nonfinite="skip")

@@ -9,7 +9,7 @@ class TrainStep(CommonStep):
 
     @property
     def num_replicas(self):
-        return tf.distribute.get_strategy().num_replicas_in_sync
+        return self.distribute_strategy.num_replicas_in_sync
 
     def prepare_variables(self):
         # Variables made inside a traced step would cost a second trace of it.
