@@ -13,6 +13,7 @@ does not.
 import argparse
 import csv
 import functools
+import importlib.metadata
 import io
 import os
 import pathlib
@@ -134,9 +135,8 @@ def command_line():
     for name in ("tensorflow", "jax", "torch", "sklearn", "matplotlib"):
         if name != os.environ["KERAS_BACKEND"]:
             sys.modules[name] = None  # takes long to import, or to draw
-    from keras_atinet.cli import main
-
-    return main
+    (command,) = importlib.metadata.entry_points(group="console_scripts", name="keras-atinet")
+    return command.load()
 
 
 def differences(expected, found):
