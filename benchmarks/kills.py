@@ -13,6 +13,7 @@ does not.
 import argparse
 import csv
 import functools
+import importlib.metadata
 import io
 import os
 import pathlib
@@ -28,7 +29,7 @@ import h5py
 import numpy as np
 
 # The second phase begins halfway, and weights depend on the losses of two epochs before.
-TINY = "train --model atinet --image-size 32 32 --filters 4 4 4 4 4 --num-samples 8 --batch-size 4"
+TINY = "train --image-size 32 32 --filters 4 4 4 4 4 --num-samples 8 --batch-size 4"
 MODELS = ("best.keras", "last.keras")
 ENVIRONMENT = {
     # With several threads sums may differ in their last digit.
@@ -47,6 +48,7 @@ def main():
     parser.add_argument("--kills", type=int, default=7, metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--epochs", type=int, default=10, metavar="N")
+    parser.add_argument("--model", default="atinet")
     text = "import everything once and fork; nothing is killed while it imports then"
     parser.add_argument("--fork", action="store_true", help=text)
     arguments = parser.parse_args()
@@ -59,9 +61,12 @@ def main():
 
 def kill_all(folder, run, arguments):
     """Trains with kills until there were enough; returns the exit status."""
-    train = functools.partial(train_until, run, [*TINY.split(), "--epochs", str(arguments.epochs)])
+    command = [*TINY.split(), "--model", arguments.model, "--epochs", str(arguments.epochs)]
+    train = functools.partial(train_until, run, command)
     undisturbed, log = folder / "undisturbed", folder / "log"
-    for out in (folder / "first", undisturbed):  # JAX compiles in the first
+    # JAX compiles in the first.
+    firsts = [folder / "first", undisturbed] if arguments.backend == "jax" else [undisturbed]
+    for out in firsts:
         status, seconds = train(out, log, None)
         if status:
             print(log.read_text())
@@ -130,9 +135,8 @@ def command_line():
     for name in ("tensorflow", "jax", "torch", "sklearn", "matplotlib"):
         if name != os.environ["KERAS_BACKEND"]:
             sys.modules[name] = None  # takes long to import, or to draw
-    from keras_atinet.cli import main
-
-    return main
+    (command,) = importlib.metadata.entry_points(group="console_scripts", name="keras-atinet")
+    return command.load()
 
 
 def differences(expected, found):

@@ -156,6 +156,11 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
             own.append(halve)
         if hasattr(model, "distillation_active"):
             own.append(PhaseSwitch(at=self.switch_at(hp), seed=self.seed))
+        for callback in callbacks:
+            # The tuner's own does nothing at the end of a batch, but Keras would wait for it.
+            tuner = getattr(callback, "tuner", None)
+            if getattr(type(tuner), "on_batch_end", None) is keras_tuner.Tuner.on_batch_end:
+                callback.async_safe = True
         order = {"shuffle": True, "augment": self.augment, "seed": self.seed}
         try:
             return model.fit(
