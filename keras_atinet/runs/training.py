@@ -44,6 +44,8 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
 
     Raises:
         ValueError: if the data have no label of a task, see `check_labels`.
+        FloatingPointError: as `MultiTaskModel.compile` says of `on_nonfinite`. The folder holds
+            what the last epoch before left, and can be resumed.
         KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
     """
     keras.utils.set_random_seed(settings["seed"])

@@ -212,6 +212,26 @@ def test_what_a_skipped_step_logs(make, steps, balancer):
     assert np.isfinite(list(last.values())).all() and skipped == last
 
 
+class Calls(keras.metrics.Sum):
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(1.0)
+
+
+def test_logs_stay_as_they_are(make, steps):
+    """What a callback keeps of a step, though the metric's result may be its variable."""
+    kept = []
+    keep = keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: kept.append(logs))
+    keep.on_test_batch_end = lambda _, logs: kept.append(logs)
+    model = make(tasks=("depth",), metrics={"depth": [Calls(name="calls")]})
+    data = [steps[0][:2], {"depth": steps[1]["depth"][:2]}]
+    history = model.fit(
+        *data, batch_size=1, epochs=2, verbose=0, validation_data=data, callbacks=[keep]
+    ).history
+    calls = [float(next(v for k, v in logs.items() if k.endswith("calls"))) for logs in kept]
+    assert calls == [1, 2, 1, 2] * 2
+    assert history["depth_calls"] == history["val_depth_calls"] == [2, 2]
+
+
 def test_an_epoch_of_skipped_steps_is_not_the_best(make, steps):
     model = make(on_nonfinite="skip", metrics={})
     stop = keras.callbacks.EarlyStopping("loss", patience=5)

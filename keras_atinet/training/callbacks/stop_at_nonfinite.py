@@ -98,8 +98,8 @@ class FiniteWeights(keras.callbacks.Callback):
 
 
 def _is_fine(variable):
-    # Infinity may be where a layer's own state begins, the least of no values.
-    value = keras.ops.convert_to_numpy(variable)
-    if not np.issubdtype(value.dtype, np.inexact):
+    if not keras.backend.is_float_dtype(variable.dtype):
         return True
+    value = keras.ops.convert_to_numpy(variable)
+    # Infinity may be where a layer's own state begins, the least of no values.
     return bool(np.isfinite(value).all() if variable.trainable else not np.isnan(value).any())

@@ -107,6 +107,9 @@ class CommonStep:
             is_finite &= ops.isfinite(loss_tracker(self).total.value)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             return is_finite
+        if keras.backend.backend() == "torch" and all_finite(gradient):
+            return is_finite
+        # What a group that is off has for a gradient does not matter.
         if isinstance(self.optimizer, GroupedOptimizer):
             gradient = self.optimizer.mask(gradient, variables)
         return is_finite & all_finite(gradient)
