@@ -212,6 +212,23 @@ def test_forms_of_data(form, arrays, monkeypatch):
 
 
 @pytest.mark.one_backend
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_keras_waits_for_the_callback_of_a_tuner_that_does_something(
+    is_empty, tmp_path, monkeypatch
+):
+    class Own(keras_tuner.RandomSearch):
+        def on_batch_end(self, trial, model, batch, logs=None):
+            pass
+
+    kind, hyper = keras_tuner.RandomSearch if is_empty else Own, hypermodel()
+    callback = keras.callbacks.Callback()
+    callback.tuner = kind(hyper, hyper.objective, hyperparameters=fixed(), directory=tmp_path)
+    monkeypatch.setattr(keras_atinet.MultiTaskModel, "fit", lambda *data, **kwargs: None)
+    hyper.fit(fixed(), hyper.build(fixed()), callbacks=[callback])
+    assert getattr(callback, "async_safe", False) == is_empty
+
+
+@pytest.mark.one_backend
 def test_a_search_without_a_result_is_an_error(arrays, tmp_path):
     (x, y), tuner = arrays, tuner_of(hypermodel(), tmp_path, balancer="equal")
     expected = r"No trial of the search.*: ValueError: Data cardinality is ambiguous\..*sizes: 4"
