@@ -85,7 +85,7 @@ class DeltaM(keras.callbacks.Callback):
 
     Raises:
         ValueError: at `fit`, if the baseline lacks a task of the model or holds a value that is 0
-            or not finite.
+            or not finite, or the model was compiled without the metrics that are in it.
 
     Example:
         >>> baseline = {"depth": {"abs_error": 0.65}, "normal": {"mean_angle": 29.9}}
@@ -117,8 +117,15 @@ class DeltaM(keras.callbacks.Callback):
     def _results(self, task, logs):
         # Not those of the baseline only, which may all be NaN because the network predicts NaN.
         names = [metric.name for metric in task.metrics()]
-        values = {name: logs.get(f"val_{task.name}_{name}") for name in names}
-        return {name: float(value) for name, value in values.items() if value is not None}
+        logged = {name: f"val_{task.name}_{name}" for name in names}
+        values = {name: float(logs[log]) for name, log in logged.items() if log in logs}
+        if not set(values) & set(self.baseline[task.name]):
+            raise ValueError(
+                "`DeltaM` compares metrics in the logs with the baseline's. Received: no "
+                f"{[logged[name] for name in _common(task, self.baseline)]} in the logs. Compile "
+                "the model with these metrics, or leave out `metrics`."
+            )
+        return values
 
 
 def check_baseline(baseline, tasks):

@@ -106,11 +106,13 @@ def _iterate(batches):
     if hasattr(batches, "as_numpy_iterator"):
         return batches.as_numpy_iterator()
     if isinstance(batches, keras.utils.PyDataset):
-        return (batches[index] for index in range(len(batches)))
+        return (batches[index] for index in range(batches.num_batches))
     return batches
 
 
 def _length(batches):
+    if isinstance(batches, keras.utils.PyDataset):
+        return batches.num_batches
     try:
         return len(batches)
     except TypeError:  # a generator; or a `tf.data.Dataset` of unknown size

@@ -165,8 +165,10 @@ class MultiTaskModel(Fitting, TrainStep, keras.Model):
             getattr(self, "optimizer", None),
         )
         super().compile(used_optimizer, weighted_metrics=task_metrics, **kwargs)
-        if hasattr(self, "balancer"):
-            untrack(self, self.balancer)  # or its variables would stay with the model
+        for name in ("balancer", "skipped_steps", "last_step"):
+            if hasattr(self, name):
+                # Or what it holds and logs would stay with the model.
+                untrack(self, getattr(self, name))
         self.balancer = used
         track(self, used)
         if not used.built:

@@ -62,7 +62,7 @@ class FirstBatch:
         problems = self._find_problems(keras.tree.flatten(images)[0], targets)
         if problems:
             found = "".join(f"\n- {problem}." for problem in problems)
-            warnings.warn(f"The first batch looks wrong, but trains:{found}", stacklevel=3)
+            warnings.warn(f"The first batch looks wrong, but trains:{found}", stacklevel=4)
 
     def _batches(self, batches):
         for batch in batches:

@@ -66,7 +66,7 @@ class Fitting:
         if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
             *others, weights = validation_data
             validation_data = (*others, self._whole_weights(others[1], weights))
-        is_ours = hasattr(x, "epochs")
+        is_ours = _is_ours(x)
         if is_ours:
             callbacks = [x.epochs.follow(initial_epoch), *callbacks]
             if steps_per_epoch:
@@ -133,7 +133,7 @@ class Fitting:
         return [*stop, FiniteWeights(), BalancerUpdate(), *callbacks, BestNumber(callbacks)]
 
     def _check_data(self, data):
-        if hasattr(data, "epochs"):  # batches of this package
+        if _is_ours(data):
             for task in self.tasks:
                 task.check_facts(data.tasks.get(task.name, {}))
 
@@ -154,6 +154,11 @@ class Fitting:
         own = getattr(getattr(self, "balancer", None), "trainable_weights", [])
         if len(self.trainable_weights) <= len(own):
             warnings.warn("The model does not have any trainable weights.", stacklevel=3)
+
+
+def _is_ours(data):
+    """Whether data are batches of this package, a `Batches` or what `pipeline` returns."""
+    return hasattr(getattr(data, "epochs", None), "follow")
 
 
 def _as_list(callbacks):

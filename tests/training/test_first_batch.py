@@ -109,6 +109,8 @@ def test_one_warning_and_the_same_training_for_data_of_every_form(make, batch, v
             logs = model.fit(**data, epochs=1, verbose=0).history
         found = [one for one in caught if "The first batch" in str(one.message)]
         assert len(found) == 1, form
+        if form == "arrays":
+            assert found[0].filename == __file__  # where the user called `fit`
         trained.append(logs["loss"][0])
         if form == "PyDataset":
             # Nothing is read twice, but for what Keras takes to build a model.

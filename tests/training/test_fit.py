@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_atinet import MultiTaskModel
+from keras_atinet.balancing import GradientBalancer
 from keras_atinet.data import Batches, Rooms, pipeline
 
 TASKS = ("segmentation", "depth")
@@ -68,3 +69,35 @@ def test_a_copy_is_made_from_the_config(make):
     assert not isinstance(clone, MultiTaskModel) and not hasattr(clone, "tasks")
     with pytest.raises(TypeError, match="balancer"):
         keras.models.clone_model(model)
+
+
+@pytest.mark.one_backend
+def test_a_data_set_may_have_epochs_of_its_own(make, batch):
+    class Data(keras.utils.PyDataset):
+        epochs = 10
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return batch[0], {name: batch[1][name] for name in TASKS}
+
+    model = make()
+    logs = model.fit(Data(), validation_data=Data(), verbose=0).history
+    assert np.isfinite(logs["val_loss"]).all()
+    assert np.isfinite(model.evaluate(Data(), verbose=0)).all()
+
+
+@pytest.mark.one_backend
+def test_a_compiled_network_is_compiled_anew(make, batch):
+    """Nothing of the first `compile` is logged or tracked any more."""
+    images, targets = batch
+    targets = {name: targets[name] for name in TASKS}
+    model, new = make(balancer=GradientBalancer(diagnostics=True), on_nonfinite="skip"), make()
+    model.compile(keras.optimizers.SGD(0.1), run_eagerly=model.run_eagerly)
+    assert [metric.name for metric in model.metrics] == [metric.name for metric in new.metrics]
+    histories = [
+        network.fit(images, targets, validation_data=(images, targets), verbose=0).history
+        for network in (model, new)
+    ]
+    assert histories[0].keys() == histories[1].keys()

@@ -51,8 +51,9 @@ def test_sample_weight_of_unknown_size(make, batch):
     data = {name: targets[name] for name in ("segmentation", "depth")}
     outputs = {task.name: tf.zeros((4, 32, 64, task.channels)) for task in model.tasks}
 
-    def weigh(weight):
-        return valid_targets(model.tasks, data, outputs, {"depth": weight})[1]["depth"]
+    def weigh(weight, depth=data["depth"], output=outputs["depth"]):
+        y, y_pred = {**data, "depth": depth}, {**outputs, "depth": output}
+        return valid_targets(model.tasks, y, y_pred, {"depth": weight})[1]["depth"]
 
     # Keras traces so what it is given after another shape.
     of_any_rank = tf.function(weigh, input_signature=[tf.TensorSpec(None)])
@@ -61,6 +62,11 @@ def test_sample_weight_of_unknown_size(make, batch):
     for shape in ((4,), (4, 1), (4, 32, 64), (4, 32, 64, 1)):
         np.testing.assert_array_equal(of_any_rank(tf.fill(shape, 3.0)), expected)
     np.testing.assert_array_equal(of_any_size(tf.fill(shape, 3.0)), expected)
+    # A network of any image size.
+    one_channel = tf.TensorSpec([None, None, None, 1])
+    all_of_any_size = tf.function(weigh, input_signature=[one_channel] * 3)
+    given = (tf.fill(shape, 3.0), data["depth"], outputs["depth"])
+    np.testing.assert_array_equal(all_of_any_size(*given), expected)
 
 
 def test_class_weight_of_fit_is_refused(make, batch):

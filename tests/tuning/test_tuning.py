@@ -131,11 +131,13 @@ def test_a_baseline_must_be_of_use(change, message):
         tuning.MultiTaskHyperModel(TASKS, baseline)
 
 
-def test_epochs_without_validation_have_no_delta_m():
+def test_delta_m_of_epochs_without_validation_or_metrics():
     callback, logs = DeltaM(BASELINE), {"loss": 1.0}
     callback._tasks = standardize_tasks(TASKS)
     callback.on_epoch_end(0, logs)
     assert logs == {"loss": 1.0}
+    with pytest.raises(ValueError, match=r"no \['val_depth_abs_error', .* in the logs"):
+        callback.on_epoch_end(0, {"val_loss": 1.0, "val_depth_rmse": 1.0})
 
 
 RATES = {

@@ -48,7 +48,9 @@ def _check_values(file, key, facts):
     highest = max((c for c in facts["values"].values() if c is not None), default=0)
     num_classes = facts.setdefault("num_classes", highest + 1)
     if highest >= num_classes or num_classes < 2:
-        expected = f"of classes below {max(num_classes, 2)}, the number of classes"
+        expected = f"of classes below {num_classes}, the number of classes"
+        if num_classes < 2:
+            expected = "of at least two classes, 0 and 1, or have `num_classes` beside it"
         raise _wrong(file, f"`values` of {key!r}", expected, facts["values"])
     if "ignore_class" in facts:
         expected = "left out beside `values`, where null stands for it"

@@ -1,5 +1,7 @@
+import math
+import numbers
+
 import keras
-import numpy as np
 
 
 class BestNumber(keras.callbacks.Callback):
@@ -10,7 +12,7 @@ class BestNumber(keras.callbacks.Callback):
     `MultiTaskModel.fit` adds it, after the user's callbacks.
 
     Args:
-        callbacks: list of callbacks. Those without an attribute `best` are left alone.
+        callbacks: list of callbacks. Those without a number as attribute `best` are left alone.
     """
 
     def __init__(self, callbacks):
@@ -20,5 +22,5 @@ class BestNumber(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         for callback in self.callbacks:
             best = getattr(callback, "best", None)
-            if best is not None and np.ndim(best) == 0 and np.isnan(float(best)):
+            if isinstance(best, numbers.Real) and math.isnan(best):
                 callback.best = None

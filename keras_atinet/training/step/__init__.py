@@ -4,7 +4,7 @@
 2. `network_split.py`: the network in two, a trunk that the tasks share and their branches; which
    tasks use which variable.
 3. `common.py`: from targets to losses and objectives, from gradients to one update; whether it is
-   taken (`is_update`); its logs.
+   taken (`is_finite`); its logs.
    `last_step.py`: the balancer's logs, of the last step that was taken.
 4. `gradients.py`: how the gradients of the tasks become one; those that several share are balanced.
 5. `tensorflow.py`, `jax.py`, `torch.py`: three files of the same shape, one for each backend, that

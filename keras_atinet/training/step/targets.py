@@ -106,7 +106,8 @@ def _as_pixel_weight(weight, mask, task):
             "Where there is one for each channel, give e.g. `weights[..., 0]`."
         )
     sizes = ops.shape(mask)
-    pixels = ops.broadcast_to(ops.reshape(weight, (sizes[0], -1)), (sizes[0], height * width))
+    pixels = ops.reshape(weight, (sizes[0], -1))
+    pixels = ops.broadcast_to(pixels, (sizes[0], sizes[1] * sizes[2]))
     return ops.reshape(pixels, sizes)
 
 
