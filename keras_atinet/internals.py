@@ -127,8 +127,11 @@ class JaxState:
     """Gives the variables of a `keras.Model` back their values where a step on JAX fails.
 
     Keras takes the values out of them when it begins a loop over batches. An error in its first
-    step, or anywhere in `evaluate` and `predict`, Ctrl-C included, would lose the weights.
+    step, or anywhere in `evaluate` and `predict`, Ctrl-C included, would lose the weights. (Ctrl-C
+    within a step of `fit` still does.)
     """
+
+    _before = None
 
     def _get_jax_state(self, purge_model_variables=False, **asked):
         state = super()._get_jax_state(purge_model_variables=purge_model_variables, **asked)
@@ -137,6 +140,12 @@ class JaxState:
             names = ("trainable", "non_trainable", "optimizer", "metrics")
             names = [f"{name}_variables" for name in names if asked.get(f"{name}_variables")]
             self._jax_state = dict(zip(names, state, strict=True))
+            if not asked.get("optimizer_variables"):
+                import jax
+
+                # A step gives away the memory of its state: an error within it would leave none.
+                self._before = self._jax_state
+                state = jax.tree.map(jax.numpy.copy, state)
         return state
 
     def evaluate(self, *args, **kwargs):
@@ -152,5 +161,9 @@ class JaxState:
         try:
             yield
         except BaseException:
+            if self._before is not None:
+                self._jax_state, self._jax_state_synced = self._before, False
             self.jax_state_sync()
             raise
+        finally:
+            self._before = None

@@ -51,7 +51,7 @@ def evaluate_function(tasks, predict, batches, on_batch=None, verbose=0):
     losses = {task.name: task.loss() for task in tasks}
     means = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
     metrics = {task.name: task.metrics() for task in tasks}
-    progress = keras.utils.Progbar(_length(batches), verbose=verbose)
+    progress, num_replicas = keras.utils.Progbar(_length(batches), verbose=verbose), _num_replicas()
     for batch in _iterate(batches):
         images, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         predictions = predict(images)
@@ -60,13 +60,14 @@ def evaluate_function(tasks, predict, batches, on_batch=None, verbose=0):
         for name, weight in weights.items():
             inputs = y[name], y_pred[name], weight
             valid = ops.sum(ops.cast(any_pixel(weight > 0), "float32"))
-            means[name].update_state(losses[name](*inputs), sample_weight=valid)
+            means[name].update_state(losses[name](*inputs) * num_replicas, sample_weight=valid)
             for metric in metrics[name]:
                 metric.update_state(*inputs)
         if on_batch is not None:
             on_batch(y, y_pred, weights)
         progress.add(1)
-    found = {name: float(mean.count) > 0 for name, mean in means.items()}
+    # Not `float`: in the scope of a `tf.distribute` strategy it is in parts.
+    found = {name: ops.convert_to_numpy(mean.count) > 0 for name, mean in means.items()}
     if found and not any(found.values()):
         raise ValueError(
             "There is nothing to evaluate: no pixel of any task is valid. "
@@ -80,6 +81,15 @@ def evaluate_function(tasks, predict, batches, on_batch=None, verbose=0):
         }
         for name, mean in means.items()
     }
+
+
+def _num_replicas():
+    """The number that Keras divides losses by, in the scope of a `tf.distribute` strategy."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def predictor(model):

@@ -56,6 +56,21 @@ def test_weights_outlive_an_error(make, batch, values):
         with pytest.raises(KeyboardInterrupt):
             use()
         check()
+    for name, use in (
+        ("test_function", lambda: model.evaluate(images, targets, verbose=0)),
+        ("predict_function", lambda: model.predict(images, verbose=0)),
+    ):
+        step = getattr(model, name)
+
+        def interrupted(*arguments, step=step):
+            step(*arguments)  # on JAX this gives away the memory of the weights
+            raise KeyboardInterrupt
+
+        setattr(model, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            use()
+        setattr(model, name, step)
+        check()
     with pytest.raises(KeyboardInterrupt):
         model.fit(images, targets, 1, verbose=0, callbacks=Interrupt(2))
     trained = values(model.trainable_variables)

@@ -7,6 +7,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
+from keras_atinet import evaluation
 from keras_atinet.training.optimizer import GroupedOptimizer, OptimizerGroup
 
 TASKS = ("depth", "normal")
@@ -37,6 +38,10 @@ def test_replicas_log_and_train_like_one_device(make, batch, strategy):
         data = data.unbatch().batch(len(images))
         logs = model.fit(data, epochs=2, verbose=0).history
         logs["evaluated"] = [model.evaluate(data, verbose=0, return_dict=True)["loss"]]
+        with strategy.scope():
+            results = evaluation.evaluate(model, data)
+        found = sum(values["loss"] for values in results.values())
+        np.testing.assert_allclose(found, logs["evaluated"], rtol=1e-5)
         return logs
 
     images, targets = batch
