@@ -82,7 +82,7 @@ def _weighted_median(values, weights):
     passed = ops.sum(ops.cast(cumulative <= half, "int32"))
     passed = ops.minimum(passed, ops.shape(weights)[0] - 1)  # when all weights are 0
     median = (ops.take(values, reached) + ops.take(values, passed)) / 2
-    return ops.where(half > 0, median, 0.0)
+    return ops.where(half > 0, median, ops.zeros_like(median))
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")

@@ -73,9 +73,10 @@ class MeanIoU(PixelMetric):
         known = ops.logical_and(label >= 0, label < self.num_classes)
         if self.ignore_class is not None:
             known = ops.logical_and(known, label != self.ignore_class)
+        cells = label * self.num_classes + predicted
         counts = ops.segment_sum(
-            ops.where(known, weights, 0.0),
-            ops.where(known, label * self.num_classes + predicted, 0),
+            ops.where(known, weights, ops.zeros_like(weights)),
+            ops.where(known, cells, ops.zeros_like(cells)),
             num_segments=self.num_classes**2,
         )
         return ops.reshape(counts, (self.num_classes, self.num_classes))

@@ -86,6 +86,8 @@ class FirstBatch:
 def _find_image_problems(images):
     if np.issubdtype(images.dtype, np.integer):
         return [f"images: they are {images.dtype}, but must be floats in [0, 1]. Divide by 255.0"]
+    if not images.size:
+        return []  # an error of Keras
     low, high = float(images.min()), float(images.max())
     if not (low >= _LOWEST and high <= _HIGHEST):  # nor if they are NaN
         return [

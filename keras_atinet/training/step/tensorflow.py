@@ -58,8 +58,9 @@ class TrainStep(CommonStep):
 
         if self.num_replicas > 1:
             update()  # Replicas cannot meet inside a condition.
-        elif variables:
-            is_taken = tf.cond(is_taken, update, lambda: tf.constant(False))
+        else:
+            if variables:
+                is_taken = tf.cond(is_taken, update, lambda: tf.constant(False))
             tf.cond(is_taken, lambda: None, restore)
 
         metrics = self.train_logs(y, y_pred, weights, losses, images, objective, is_finite)

@@ -51,11 +51,14 @@ class TrainStep(CommonStep):
             gradient, objective = [*at_trunk, *at_branches], sum(objectives)
             is_finite = self.is_finite(losses, objective, gradient, variables)
             is_taken = is_finite & keras.ops.any(present > 0)
-            if is_taken and variables:
+            is_restored = not is_taken  # waits for the device
+            if variables and not is_restored:
                 scale = self.loss_scale()
                 self.optimizer.apply(gradient, variables)
-                is_taken = self.loss_scale() >= scale
-            if not is_taken:
+                if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+                    is_taken = self.loss_scale() >= scale
+                    is_restored = not is_taken
+            if is_restored:
                 for variable, value in zip(others, state, strict=True):
                     variable.assign(value)
             metrics = self.train_logs(y, y_pred, weights, losses, images, objective, is_finite)
