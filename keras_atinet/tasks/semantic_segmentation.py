@@ -149,7 +149,11 @@ class SemanticSegmentation(Task):
             )
 
     def find_problems(self, target):
-        """As for `Task`, and labels that are neither a class nor among the `ignored_labels`."""
+        """As for `Task`, and labels that are neither a class nor among the `ignored_labels`.
+
+        With two classes, also a mask of 0 and 255: all that is 255 is ignored, unless
+        `ignore_class=255` says that it shall be.
+        """
         values, counts = np.unique(np.asarray(target), return_counts=True)
         known = ((values >= 0) & (values < self.num_classes)) | np.isin(values, self.ignored_labels)
         stray = ~known & np.isfinite(values)
@@ -163,6 +167,11 @@ class SemanticSegmentation(Task):
                 f"ignored: {shown}. Classes are 0 to {self.num_classes - 1}; labels to ignore "
                 f"are {', '.join(map(str, self.ignored_labels))}. Check `num_classes` and "
                 "`ignore_class`"
+            )
+        if self.num_classes == 2 and self.ignore_class != 255 and set(values) == {0, 255}:
+            problems.append(
+                "the labels are 0 and 255 only, of which 255 is ignored. If it is the object of a "
+                "binary mask, map it to 1; if it is to be ignored, give `ignore_class=255`"
             )
         return problems
 
@@ -204,6 +213,12 @@ class SemanticSegmentation(Task):
 
 
 def _as_weights(values, name):
+    if isinstance(values, (dict, str)):  # of both a list can be made, of keys or of letters
+        raise ValueError(
+            f"`class_weights` of task '{name}' must be a sequence with one number for each class, "
+            f"in their order. Received: {values!r}. `keras_atinet.data.class_weights(source)` "
+            "computes balanced ones."
+        )
     weights = [float(value) for value in values]
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
         raise ValueError(

@@ -16,8 +16,8 @@ _LOWEST, _HIGHEST = -0.5, 2
 class FirstBatch:
     """Looks at the first batch that it is given, and warns of what it finds.
 
-    Thresholds: images of integers, or with a value below -0.5 or above 2; for targets see
-    `Task.find_problems`.
+    Thresholds: images of integers, or with a value below -0.5, above 2 or not finite; for targets
+    see `Task.find_problems`.
 
     Args:
         tasks: list of `Task`.
@@ -89,7 +89,9 @@ def _find_image_problems(images):
     if not images.size:
         return []  # an error of Keras
     low, high = float(images.min()), float(images.max())
-    if not (low >= _LOWEST and high <= _HIGHEST):  # nor if they are NaN
+    if not np.isfinite([low, high]).all():
+        return ["images: they hold NaN or infinity, but must lie in [0, 1]"]
+    if low < _LOWEST or high > _HIGHEST:
         return [
             f"images: they lie in [{low:.4g}, {high:.4g}], but must lie in [0, 1]. Divide 8-bit "
             "images by 255.0, and leave out a normalization by mean and deviation"

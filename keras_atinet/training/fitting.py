@@ -49,16 +49,11 @@ class Fitting:
         pixel. Classes have weights in their task: `SemanticSegmentation(class_weights=...)`.
 
         Raises:
-            ValueError: if `class_weight` is given, or a `Batches` or a `pipeline` has other classes
-                than the tasks.
+            ValueError: if `class_weight` is given, a `Batches` or a `pipeline` has other classes
+                than the tasks, or the model is not compiled.
         """
-        if class_weight is not None:
-            raise ValueError(
-                "`fit` of a multi-task model takes no `class_weight`: not every task has classes. "
-                f"Received: class_weight={class_weight!r}. Give the weights to the task, "
-                "SemanticSegmentation(class_weights=[...]); `keras_atinet.data.class_weights` "
-                "computes balanced ones."
-            )
+        _refuse_class_weight("fit", class_weight)
+        self._check_compiled("fit")
         callbacks = self._complete_callbacks(_as_list(callbacks), initial_epoch)
         self._check_data(x)
         self._check_data(validation_data)
@@ -111,8 +106,10 @@ class Fitting:
         """`keras.Model.evaluate`.
 
         Raises:
-            ValueError: if a `Batches` or a `pipeline` has other classes than the tasks.
+            ValueError: if a `Batches` or a `pipeline` has other classes than the tasks, or the
+                model is not compiled.
         """
+        self._check_compiled("evaluate")
         self._check_data(x)
         sample_weight = self._whole_weights(y, sample_weight)
         return super().evaluate(
@@ -127,6 +124,21 @@ class Fitting:
             **kwargs,
         )
 
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """`keras.Model.train_on_batch`.
+
+        Raises:
+            ValueError: if `class_weight` is given, see `fit`.
+        """
+        _refuse_class_weight("train_on_batch", class_weight)
+        return super().train_on_batch(x, y, sample_weight=sample_weight, return_dict=return_dict)
+
+    def _check_compiled(self, method):
+        if not self.compiled:
+            raise ValueError(
+                f"`{method}` needs a compiled model. Received: one that is not. Call `compile()`."
+            )
+
     def _complete_callbacks(self, callbacks, initial_epoch):
         # In front, so that what the user's callbacks save is up to date.
         stop = [] if self.skips_nonfinite else [FiniteLosses()]
@@ -140,6 +152,9 @@ class Fitting:
     def _whole_weights(self, y, sample_weight):
         # Keras takes weights of all arrays of targets only; in batches some may be missing.
         check_weight_names(self.tasks, y, sample_weight)
+        if hasattr(sample_weight, "shape") and isinstance(y, (dict, list, tuple)):
+            # One array for all it takes with one value per image only.
+            return keras.tree.map_structure(lambda _: sample_weight, y)
         if not isinstance(y, dict) or not isinstance(sample_weight, dict):
             return sample_weight
         return {
@@ -159,6 +174,16 @@ class Fitting:
 def _is_ours(data):
     """Whether data are batches of this package, a `Batches` or what `pipeline` returns."""
     return hasattr(getattr(data, "epochs", None), "follow")
+
+
+def _refuse_class_weight(method, class_weight):
+    if class_weight is not None:
+        raise ValueError(
+            f"`{method}` of a multi-task model takes no `class_weight`: not every task has "
+            f"classes. Received: class_weight={class_weight!r}. Give the weights to the task, "
+            "SemanticSegmentation(class_weights=[...]); `keras_atinet.data.class_weights` "
+            "computes balanced ones."
+        )
 
 
 def _as_list(callbacks):

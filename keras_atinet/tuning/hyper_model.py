@@ -162,8 +162,9 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
             if getattr(type(tuner), "on_batch_end", None) is keras_tuner.Tuner.on_batch_end:
                 callback.async_safe = True
         order = {"shuffle": True, "augment": self.augment, "seed": self.seed}
+        tuners = [callback.tuner for callback in callbacks if hasattr(callback, "tuner")]
         try:
-            return model.fit(
+            history = model.fit(
                 self._batches(x, hp, **order),
                 y,
                 validation_data=self._batches(validation_data, hp),
@@ -172,8 +173,11 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
                 callbacks=[*own, *callbacks],
                 **kwargs,
             )
+            # KerasTuner would end without a word, with trials that have no score.
+            if tuners and tuners[0].oracle.objective.name == self.objective.name:
+                _check_objective(history.history.get(self.objective.name))
+            return history
         except Exception as error:
-            tuners = [callback.tuner for callback in callbacks if hasattr(callback, "tuner")]
             if tuners and is_without_result(tuners[0]):
                 raise keras_tuner.errors.FatalRuntimeError(
                     no_result(tuners[0].oracle.trials.values(), error)
@@ -210,6 +214,19 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         if not isinstance(data, Source):
             return data
         return runs.get_batches(data, self.tasks, self.image_size, self.batch_size(hp), **order)
+
+
+def _check_objective(values):
+    if values is None:
+        raise ValueError(
+            "A trial is judged by `val_delta_m`, on held-out data. Received: none. Give "
+            "`tuner.search` `validation_data`, or `validation_split` for arrays."
+        )
+    if not any(map(math.isfinite, values)):
+        raise ValueError(
+            "A trial is judged by `val_delta_m`, which must be a finite number in an epoch. "
+            f"Received: {values}. Check that the held-out data have labels."
+        )
 
 
 def has_result(trial):

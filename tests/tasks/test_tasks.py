@@ -78,6 +78,8 @@ def test_names_and_colors_are_one_per_class(arguments):
         ([1, 1, 1, 1, -1], r"Received: \[1.0, 1.0, 1.0, 1.0, -1.0\]"),
         ([1, 1, 1, 1, float("nan")], "finite"),
         ([0] * 5, "not all 0"),
+        ({4: 1.0, 3: 1.0, 2: 1.0, 1: 1.0, 0: 9.0}, r"a sequence .* Received: \{4: 1.0"),
+        ("balanced", "Received: 'balanced'.*class_weights.source"),
     ],
 )
 def test_class_weights_are_checked(weights, message):

@@ -27,9 +27,21 @@ THRESHOLDS = [
     ("image", [[[0.0], [2.0], [-0.5]]], None),
     ("image", [[[0.0], [2.1]]], r"they lie in \[0, 2.1\]"),
     ("image", [[[-0.6], [1.0]]], r"they lie in \[-0.6, 1\]"),
-    ("image", [[[np.nan]]], r"they lie in \[nan, nan\]"),
+    ("image", [[[np.nan]]], "they hold NaN or infinity, but must lie in"),
+    ("image", [[[0.0], [np.inf]]], "they hold NaN or infinity"),
     ("image", np.ones((1, 2, 1), "uint8"), "they are uint8, but must be floats in"),
 ]
+
+
+@pytest.mark.one_backend
+def test_a_mask_of_0_and_255():
+    def find(labels, **options):
+        return keras_atinet.SemanticSegmentation(**options).find_problems(np.array([[labels]]))
+
+    (problem,) = find([0, 255], num_classes=2)
+    assert "0 and 255 only" in problem and "map it to 1" in problem
+    assert not find([0, 255], num_classes=2, ignore_class=255)
+    assert not find([0, 255], num_classes=3) and not find([0, 1, 255], num_classes=2)
 
 
 @pytest.mark.parametrize("key, value, expected", THRESHOLDS)

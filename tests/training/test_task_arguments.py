@@ -34,6 +34,10 @@ def test_shapes_of_sample_weight(make, batch):
     ones = np.ones_like(targets["depth"])
     own = {"segmentation": ones[:, 0, 0], "depth": ones, "normal": ones[..., 0]}
     assert model.evaluate(images, targets, sample_weight=own, verbose=0, return_dict=True) == plain
+    for y in (targets, [targets[name] for name in TASKS]):  # one array for all tasks
+        data = {"x": images, "y": y, "sample_weight": pixels}
+        weighted = model.evaluate(**data, verbose=0, return_dict=True)
+        assert weighted == pytest.approx(expected, rel=1e-5)
     wrong = [np.ones_like(targets["normal"]), pixels[:, :16], pixels[0], pixels[..., None, None]]
     for weight in (*wrong, pixels[:, 0]):
         for step in (model.train_on_batch, model.test_on_batch):
@@ -70,8 +74,18 @@ def test_sample_weight_of_unknown_size(make, batch):
 
 
 def test_class_weight_of_fit_is_refused(make, batch):
-    with pytest.raises(ValueError, match=r"Received: class_weight=\{0: 2.0\}.*class_weights=\["):
-        make(tasks=("segmentation",)).fit(*batch, class_weight={0: 2.0})
+    model = make(tasks=("segmentation",))
+    for method in (model.fit, model.train_on_batch):
+        with pytest.raises(ValueError, match=r"class_weight=\{0: 2.0\}.*class_weights=\["):
+            method(*batch, class_weight={0: 2.0})
+
+
+def test_a_model_that_is_not_compiled(make, batch):
+    model = make()
+    model = type(model).from_config(model.get_config())
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=f"`{method.__name__}` needs a compiled model"):
+            method(*batch)
 
 
 def test_class_weights_weigh_the_loss_and_nothing_else(make, batch, values, tmp_path):

@@ -231,8 +231,18 @@ def test_keras_waits_for_the_callback_of_a_tuner_that_does_something(
 
 
 @pytest.mark.one_backend
+@pytest.mark.filterwarnings("ignore:delta-m leaves out")
 def test_a_search_without_a_result_is_an_error(arrays, tmp_path):
-    (x, y), tuner = arrays, tuner_of(hypermodel(), tmp_path, balancer="equal")
-    expected = r"No trial of the search.*: ValueError: Data cardinality is ambiguous\..*sizes: 4"
-    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=f"(?s){expected}"):
-        tuner.search(x[:4], y, validation_data=(x, y), epochs=1, verbose=0)
+    x, y = arrays
+    unlabelled = {name: 0 * target for name, target in y.items()}
+    for number, (images, held_out, expected) in enumerate(
+        [
+            (x[:4], (x, y), r"Data cardinality is ambiguous\..*sizes: 4"),
+            (x, None, "held-out data. Received: none. Give `tuner.search` `validation_data`"),
+            (x, (x, unlabelled), r"Received: \[nan\]. Check that the held-out data have labels"),
+        ]
+    ):
+        tuner = tuner_of(hypermodel(), tmp_path / str(number), balancer="equal")
+        expected = f"(?s)No trial of the search.*: ValueError: .*{expected}"
+        with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=expected):
+            tuner.search(images, y, validation_data=held_out, epochs=1, verbose=0)
