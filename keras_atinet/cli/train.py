@@ -100,7 +100,8 @@ def run(arguments, argv):
 def _what_is_left(folder):
     path, epochs = shlex.quote(str(folder.path)), folder.backup.epochs()
     kept = f"the state after epoch {epochs}" if epochs else "no finished epoch"
-    return f"The run folder has {kept}; go on with: keras-atinet train --resume {path}"
+    command = f"keras-atinet train --resume {path} --on-nonfinite skip"
+    return f"The run folder has {kept}; go on without such steps: {command}"
 
 
 def _required_backend(arguments):

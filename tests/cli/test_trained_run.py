@@ -101,8 +101,8 @@ def test_a_run_that_meets_nan_can_be_used(run, run_cli, tmp_path, monkeypatch, c
     assert run_cli("train", "--out", path, *OPTIONS) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("keras-atinet: error: The loss of ") and "step 1 of epoch 3" in error
-    assert "`--on-nonfinite skip`" in error
-    assert f"state after epoch 2; go on with: keras-atinet train --resume {path}" in error
+    command = f"keras-atinet train --resume {path} --on-nonfinite skip"
+    assert f"state after epoch 2; go on without such steps: {command}" in error
     assert [row["epoch"] for row in history(path)] == ["0", "1"]
     monkeypatch.undo()
     assert run_cli("evaluate", "--model", path) == 0

@@ -64,6 +64,8 @@ def test_a_step_that_the_loss_scale_skips_is_not_taken(make, batch, values, bala
     for old, new in zip(before, values(variables), strict=True):
         np.testing.assert_array_equal(old, new)
     assert float(optimizer.dynamic_scale) == 2.0**39
+    with pytest.warns(UserWarning, match="No step of epoch 1 was taken"):
+        model.fit(images, targets, verbose=0)
     optimizer.dynamic_scale.assign(8.0)
     model.train_on_batch(images, targets)
     assert all(np.isfinite(value).all() for value in values(variables))

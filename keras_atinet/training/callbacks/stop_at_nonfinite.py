@@ -1,13 +1,9 @@
 import heapq
 import threading
+import warnings
 
 import keras
 import numpy as np
-
-_WAY_OUT = (
-    'go on without such steps: `compile(on_nonfinite="skip")`, on the command line '
-    "`--on-nonfinite skip`."
-)
 
 
 class FiniteLosses(keras.callbacks.Callback):
@@ -53,9 +49,10 @@ class FiniteLosses(keras.callbacks.Callback):
         else:
             what = "The losses of the tasks are finite, but not their gradient or a layer's loss,"
             check = "roots, logarithms and quotients of zero in layers and losses"
+        way_out = ', or go on without such steps: `compile(on_nonfinite="skip")`.'
         raise FloatingPointError(
-            f"{what} {self._where(steps)} of epoch {self._epoch + 1}. "
-            f"{self._weights()} Check {check} and the learning rate, or {_WAY_OUT}"
+            f"{what} {self._where(steps)} of epoch {self._epoch + 1}. {self._weights()} "
+            f"Check {check} and the learning rate{'.' if self._num_replicas > 1 else way_out}"
         )
 
     def _where(self, steps):
@@ -76,6 +73,8 @@ class FiniteWeights(keras.callbacks.Callback):
     """Stops training where weights are no numbers, before it and after each epoch.
 
     `MultiTaskModel.fit` adds it, before the user's callbacks, so that these save no such weights.
+    It warns of an epoch in which a `LossScaleOptimizer` left out every step: it does so with
+    gradients that overflow, and lowers its scale, but no scale helps where they are NaN.
 
     Raises:
         FloatingPointError: if a weight is NaN, or one that is trained infinite.
@@ -86,6 +85,15 @@ class FiniteWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._check(f"at the end of epoch {epoch + 1}")
+        # The weight of a task is that of the last step taken; losses are there without any.
+        weights = [logs.get(f"{task.name}_weight", 0) for task in self.model.tasks]
+        if np.isnan(weights).any() and np.isfinite(logs.get("loss", np.nan)):
+            warnings.warn(
+                f"No step of epoch {epoch + 1} was taken: its gradients were not finite under the "
+                "scale of the losses. Some steps that lower the scale are usual at the start. If "
+                "this goes on, the gradients are NaN: look for it in float32.",
+                stacklevel=2,
+            )
 
     def _check(self, when):
         paths = [variable.path for variable in self.model.weights if not _is_fine(variable)]
