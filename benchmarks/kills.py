@@ -35,6 +35,8 @@ ENVIRONMENT = {
     # With several threads sums may differ in their last digit.
     "OMP_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
     # Or JAX would compile for most of its life.
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
