@@ -156,11 +156,6 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
             own.append(halve)
         if hasattr(model, "distillation_active"):
             own.append(PhaseSwitch(at=self.switch_at(hp), seed=self.seed))
-        for callback in callbacks:
-            # The tuner's own does nothing at the end of a batch, but Keras would wait for it.
-            tuner = getattr(callback, "tuner", None)
-            if getattr(type(tuner), "on_batch_end", None) is keras_tuner.Tuner.on_batch_end:
-                callback.async_safe = True
         order = {"shuffle": True, "augment": self.augment, "seed": self.seed}
         tuners = [callback.tuner for callback in callbacks if hasattr(callback, "tuner")]
         try:
@@ -170,7 +165,7 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
                 validation_data=self._batches(validation_data, hp),
                 epochs=epochs,
                 # In front, because the tuner keeps the epoch with the best `val_delta_m`.
-                callbacks=[*own, *callbacks],
+                callbacks=[*own, *(_of_epochs(callback, model) for callback in callbacks)],
                 **kwargs,
             )
             # KerasTuner would end without a word, with trials that have no score.
@@ -214,6 +209,22 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         if not isinstance(data, Source):
             return data
         return runs.get_batches(data, self.tasks, self.image_size, self.batch_size(hp), **order)
+
+
+def _of_epochs(callback, model):
+    """A tuner's callback without its hooks of batches, for which Keras would wait in each step.
+
+    Not where the tuner overrides what they call.
+    """
+    tuner = getattr(callback, "tuner", None)
+    if getattr(type(tuner), "on_batch_end", None) is not keras_tuner.Tuner.on_batch_end:
+        return callback
+    if type(tuner).on_batch_begin is not keras_tuner.Tuner.on_batch_begin:
+        return callback
+    callback.set_model(model)
+    return keras.callbacks.LambdaCallback(
+        on_epoch_begin=callback.on_epoch_begin, on_epoch_end=callback.on_epoch_end
+    )
 
 
 def _check_objective(values):
