@@ -123,7 +123,7 @@ def _resumed(arguments):
         )
     folder = runs.Run(arguments.resume)
     settings = {**runs.DEFAULT, **folder.read_config()["settings"], **explicit}
-    if explicit:
+    if explicit and not folder.is_finished():
         folder.change_settings(**explicit)
     return folder, settings
 

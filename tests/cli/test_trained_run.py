@@ -109,6 +109,9 @@ def test_a_run_that_meets_nan_can_be_used(run, run_cli, tmp_path, monkeypatch, c
     assert run_cli("train", "--resume", path, "--on-nonfinite", "skip", "--verbose", 0) == 0
     np.testing.assert_allclose(column(path, "val_loss"), column(run, "val_loss"), rtol=1e-3)
     assert [row["skipped_steps"] for row in history(path)] == ["", "", "0.0", "0.0"]
+    # Of a finished run nothing changes.
+    assert run_cli("train", "--resume", path, "--on-nonfinite", "raise", "--verbose", 0) == 0
+    assert runs.Run(path).read_config()["settings"]["on_nonfinite"] == "skip"
 
 
 def test_evaluate_a_run(run, run_cli, tmp_path, capsys):
