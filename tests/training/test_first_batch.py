@@ -188,6 +188,7 @@ def test_stray_labels_in_our_data_are_an_error(make_batches):
         first([4, -1, 255, 9], [task], num_classes=5)[1]["segmentation"][0, 0, :4],
         [4, -1, 255, 9],
     )
+    first([4, -1, 255, 9], num_classes=5, ignore_class=9)
     for labels, tasks, facts in [
         ([4, 9], None, {"num_classes": 5}),
         ([9, -2], [task], {"num_classes": 5}),

@@ -57,8 +57,10 @@ def _labels(facts, tasks):
     for key, known in facts.items():
         count = known.get("num_classes", getattr(objects.get(key), "num_classes", None))
         if count is not None:
+            stated = known.get("ignore_class")
             ignore_class = getattr(objects.get(key), "ignore_class", None)
-            labels[key] = count, ignored_labels(count, ignore_class)
+            ignored = ignored_labels(count, stated if ignore_class is None else ignore_class)
+            labels[key] = count, ignored
     return labels
 
 
