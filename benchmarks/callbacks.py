@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import keras
+from data import Constant
 
 import keras_atinet
 from keras_atinet import runs
@@ -33,9 +34,8 @@ def main():
     arguments = parser.parse_args()
     model = keras_atinet.Split(input_shape=(*SIZE, 3), filters=[4] * 5)
     model.compile(keras.optimizers.Adam(1e-3), "dwa")
-    data = Constant(
-        next(Batches(Rooms(BATCH, SIZE), batch_size=BATCH).as_numpy_iterator()), arguments.steps
-    )
+    batch = next(Batches(Rooms(BATCH, SIZE), batch_size=BATCH).as_numpy_iterator())
+    data, held_out = Constant(*batch, arguments.steps), Constant(*batch, 1)
     measured = {"none": [], "of the command line": [], "waiting": []}
     with tempfile.TemporaryDirectory() as folder, Interruption() as interruption:
         run, clock = runs.Run(pathlib.Path(folder)), Clock()
@@ -44,7 +44,7 @@ def main():
             kinds = ([], own, [*own, Waiting()])
             for rounds, callbacks in zip(measured.values(), kinds, strict=True):
                 callbacks = [clock, *callbacks]
-                model.fit(data, callbacks=callbacks, validation_data=data.head(), verbose=0)
+                model.fit(data, callbacks=callbacks, validation_data=held_out, verbose=0)
                 if turn:  # the first compiles
                     rounds.append([1000 * s / arguments.steps for s in clock.seconds()])
     for name, rounds in measured.items():
@@ -91,23 +91,6 @@ class Clock(keras.callbacks.Callback):
 
     def seconds(self):
         return self._within, self._whole
-
-
-class Constant(keras.utils.PyDataset):
-    """The same batch at every step."""
-
-    def __init__(self, batch, steps):
-        super().__init__()
-        self.batch, self.steps = batch, steps
-
-    def head(self):
-        return Constant(self.batch, 1)
-
-    def __len__(self):
-        return self.steps
-
-    def __getitem__(self, index):
-        return self.batch
 
 
 if __name__ == "__main__":
