@@ -7,6 +7,7 @@ import zipfile
 
 from keras_atinet.runs.environment import machine, versions
 from keras_atinet.runs.recording import Backup, read_rows, write_rows, write_text
+from keras_atinet.runs.settings import DEFAULT
 
 
 class Run:
@@ -59,6 +60,10 @@ class Run:
                 f"Received: '{self.path}', which does not."
             )
         return json.loads(self.config.read_text(encoding="utf-8"))
+
+    def read_settings(self):
+        """The settings, with the defaults of what runs from before do not have."""
+        return {**DEFAULT, "hold_out": 0.0, **self.read_config()["settings"]}
 
     def rows(self):
         """The rows of the history, dicts of str."""

@@ -23,7 +23,8 @@ DEFAULT = {
     "remat": None,
     "seed": 0,
     "num_samples": 400,
-    "hold_out": 0.0,
+    # Where there is no split to choose the best epoch on.
+    "hold_out": 0.1,
     "averaging": "pixel",
     "class_weights": None,
 }
@@ -35,6 +36,7 @@ PAPER = {
     "batch_size": 2,
     "learning_rate": 1e-4,
     "augment": False,
+    "hold_out": 0.0,  # it chose no epoch
     "deep_split": True,
 }
 RECIPES = {"default": DEFAULT, "paper": PAPER}

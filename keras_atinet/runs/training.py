@@ -52,28 +52,29 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
     sources = get_sources(settings)
     single = settings["model"] == "single"
     of_tasks = settings["averaging"], settings["class_weights"]
-    tasks = get_tasks(sources[0], settings["tasks"], single, *of_tasks)
-    check_labels(sources, tasks)
+    tasks = get_tasks(sources.train, settings["tasks"], single, *of_tasks)
+    check_labels(sources[:2], tasks)
     model = get_model(settings, tasks)
     first = run.backup.restore(model)
     run.forget_after(first)
     sizes = settings["image_size"], settings["batch_size"]
     augment = random_mirror if settings["augment"] else False
     order = {"shuffle": True, "augment": augment, "seed": settings["seed"], "first_epoch": first}
-    batches = get_batches(sources[0], tasks, *sizes, **order)
-    held_out = get_batches(sources[1], tasks, *sizes)
+    batches = get_batches(sources.train, tasks, *sizes, **order)
+    validation = get_batches(sources.validation, tasks, *sizes)
     callbacks = [*callbacks, *get_callbacks(run, settings, model)]
     if not run.config.exists():
         run.create(settings, command)
     report(
         f"{type(model).__name__} for {', '.join(task.name for task in tasks)}: "
         f"{count_parameters(model):,} parameters, {keras.backend.backend()}. "
-        f"{len(sources[0])} training and {len(sources[1])} held-out images. Writing to {run.path}."
+        f"Writing to {run.path}."
     )
+    report(sources.describe())
     with Interruption() as interruption:
         model.fit(
             batches,
-            validation_data=held_out,
+            validation_data=validation,
             initial_epoch=first,
             epochs=settings["epochs"],
             verbose=verbose,
