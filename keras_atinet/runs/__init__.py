@@ -7,6 +7,7 @@ from keras_atinet.runs.data import (
     choose_splits,
     constant_baseline,
     get_batches,
+    get_notes,
     get_source,
     get_sources,
     get_tasks,

@@ -1,6 +1,5 @@
 """Trains a run of a study and scores it."""
 
-import json
 import math
 import statistics
 
@@ -9,7 +8,8 @@ import keras
 from keras_atinet import evaluation, runs
 from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.evaluation.results import to_json
-from keras_atinet.runs.recording import read_rows, write_rows, write_text
+from keras_atinet.files import write_json
+from keras_atinet.runs.recording import read_rows, write_rows
 from keras_atinet.study.planning import scored_epochs
 
 SCORES = "scores.csv"
@@ -62,7 +62,7 @@ def train_trial(run, settings, command, verbose=0, report=print, callbacks=()):
             runs.train(run, settings, command, verbose, report, [*callbacks, *scores])
         run.finish()
         results = _results(run, settings)
-        write_text(run.path / RESULTS, json.dumps(to_json(results), indent=1) + "\n")
+        write_json(run.path / RESULTS, to_json(results))
 
 
 def _check_backend(run):
