@@ -19,6 +19,7 @@ ORDER = [
     "version",
     "deferral",
     "settings",
+    "files",
     "internals",
     "ops",
     "losses",

@@ -9,7 +9,7 @@ from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
 from keras_atinet.settings import BACKENDS
 
-_USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError)
+_USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 
 
 def main(argv=None):

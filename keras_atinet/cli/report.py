@@ -2,8 +2,8 @@
 
 import pathlib
 
+from keras_atinet.files import write_text
 from keras_atinet.report import run_report
-from keras_atinet.runs.recording import write_text
 
 
 def run(arguments, argv):
