@@ -68,7 +68,6 @@ main(["--help"])
 SAVED = Path(__file__).parent / "saved" / "atinet.keras.gz"
 
 
-
 def modules():
     """Pairs of a module's path within the package and its syntax tree."""
     for path in sorted(PACKAGE.rglob("*.py")):

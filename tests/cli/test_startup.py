@@ -29,7 +29,7 @@ backend = sys.argv[1]
 assert main(["info", "none.keras", "--backend", backend]) == 2
 import keras, keras_atinet
 assert keras.backend.backend() == backend
-print(*(name for name in vars(keras_atinet) if not name.startswith("_")))
+print(*vars(keras_atinet))
 """
 LINES = """
 

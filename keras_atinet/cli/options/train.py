@@ -1,10 +1,10 @@
 """Options of `keras-atinet train`."""
 
 import argparse
-import json
 import pathlib
 
 from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose
+from keras_atinet.files import read_json
 from keras_atinet.settings import (
     BALANCERS,
     DEFAULT,
@@ -74,10 +74,11 @@ def add_options(parser):
 
 def required_backend(arguments):
     """The backend of the run to resume."""
+    if not arguments.resume:
+        return None
     try:
-        config = pathlib.Path(arguments.resume or "", "config.json").read_text(encoding="utf-8")
-        return json.loads(config)["versions"]["backend"] if arguments.resume else None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return read_json(pathlib.Path(arguments.resume, "config.json"))["versions"]["backend"]
+    except (OSError, ValueError, LookupError, TypeError):
         # `run` says what is wrong with the folder.
         return None
 
