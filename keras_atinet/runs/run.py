@@ -7,7 +7,7 @@ import zipfile
 from keras_atinet.files import read_json, remove_unfinished, write_json
 from keras_atinet.runs.environment import machine, versions
 from keras_atinet.runs.recording import Backup, read_rows, write_rows
-from keras_atinet.runs.settings import DEFAULT
+from keras_atinet.settings import DEFAULT
 
 
 class Run:
