@@ -116,7 +116,7 @@ def _facts(run, config, settings, sources, model):
     yield "tasks", ", ".join(task.name for task in model.tasks)
     data = pathlib.Path(settings["data"]).name
     yield "data", f"{data}, {size}"
-    yield "images", sources.describe().removeprefix("Images: ")
+    yield "images", sources.describe()
     yield (
         "training",
         f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, Adam "

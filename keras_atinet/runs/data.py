@@ -57,18 +57,24 @@ class Sources(NamedTuple):
 
     def title(self, source):
         """Where the images of `validation` or `test` are from, str."""
-        split = "" if source.split is None else f"split '{source.split}'"
-        if self.is_held_out and source is self.validation:
-            return f"held out of {split or 'all'}"
-        return split or "all"
+        split = "all" if source.split is None else f"split '{source.split}'"
+        return f"held out of {split}" if self._is_part(source) else split
 
     def describe(self):
         """A line about the images and what each part is for."""
-        validation = f"{len(self.validation)} ({self.title(self.validation)}) to choose the best"
-        end = " epoch and for the final scores."
+        validation = (
+            f"{len(self.validation)} {self._mark(self.validation)} to choose the best epoch"
+        )
+        end = " and to score"
         if not self.is_chosen_on_test:
-            end = f" epoch, {len(self.test)} ({self.title(self.test)}) for the final scores."
-        return f"Images: {len(self.train)} to learn from, {validation}{end}"
+            end = f", {len(self.test)} {self._mark(self.test)} to score"
+        return f"{len(self.train)} training images, {validation}{end}"
+
+    def _mark(self, source):
+        return "held out" if self._is_part(source) else f"({source.split!r})"
+
+    def _is_part(self, source):
+        return self.is_held_out and source is self.validation
 
 
 def get_sources(settings):
@@ -118,7 +124,7 @@ def choose_splits(names):
 
 def has_validation(names):
     """Whether the splits of a run have one to choose the best epoch on."""
-    return len(names) > 2 or names[-1] in VALIDATION
+    return len(names) > 2 or any(name in VALIDATION for name in names[1:])
 
 
 def get_tasks(source, names=None, single=False, averaging="pixel", class_weights=None):

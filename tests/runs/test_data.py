@@ -30,8 +30,7 @@ def test_the_test_split_chooses_no_epoch_where_a_part_is_held_out(sources):
     assert (len(train), len(held_out)) == (18, 2) and sorted(train + held_out) == list(range(20))
     assert found.test.split == "test" and len(found.test) == 20 and not found.is_chosen_on_test
     assert found.describe() == (
-        "Images: 18 to learn from, 2 (held out of split 'train') to choose the best epoch, "
-        "20 (split 'test') for the final scores."
+        "18 training images, 2 held out to choose the best epoch, 20 ('test') to score"
     )
     # The same ones whenever a run is resumed.
     assert sources(["train", "test"], 0.1).validation.indices == held_out
@@ -51,6 +50,7 @@ def test_the_splits_of_a_run(sources, splits, share, chosen, tested):
     found = sources(splits, share)
     assert (found.title(found.validation), found.title(found.test)) == (chosen, tested)
     assert found.is_chosen_on_test == (chosen == tested)
+    assert found.describe().endswith("epoch and to score") == (chosen == tested)
 
 
 @pytest.mark.parametrize(

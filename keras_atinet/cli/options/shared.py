@@ -42,7 +42,15 @@ def _count(text):
     return value
 
 
+def _share(text):
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, received {text}")
+    return value
+
+
 # Keywords of `add_argument`.
 COUNT = {"type": _count, "metavar": "N"}
+SHARE = {"type": _share, "metavar": "SHARE"}
 IMAGE_SIZE = {"type": _count, "metavar": ("H", "W"), "nargs": 2}
 FILTERS = {"type": _count, "metavar": "N", "nargs": 5}

@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose
+from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SHARE, SOURCES, add_verbose
 from keras_atinet.files import read_json
 from keras_atinet.settings import (
     BALANCERS,
@@ -21,9 +21,9 @@ SUMMARY = "Train a network into a run folder; without options a small ATI-Net on
 def add_options(parser):
     default, paper = DEFAULT, PAPER
 
-    def add(option, text, **kwargs):
+    def add(option, text, values=None, **kwargs):
         key = option.lstrip("-").replace("-", "_")
-        values = _shown(default[key])
+        values = values or _shown(default[key])
         if paper[key] != default[key]:
             values += f"; recipe paper: {_shown(paper[key])}"
         # An option that is not given leaves its key to the recipe.
@@ -32,8 +32,15 @@ def add_options(parser):
         )
 
     add("--data", f"'rooms', made up on the fly; or a {SOURCES}", metavar="SOURCE")
-    text = "parts to learn from and to hold out; else the first two, as train and val"
-    add("--splits", text, nargs=2, metavar=("TRAIN", "TEST"))
+    text = (
+        "parts of the data: to learn from, to choose the best epoch on, to test on; or without the "
+        "second, for which images of the first are held out"
+    )
+    values = "train, and val and test where the data have them"
+    add("--splits", text, values, nargs="+", metavar="SPLIT")
+    text = "share of the training images to hold out, to choose the best epoch on them"
+    values = f"{default['hold_out']:g} where no split is there for that, else 0"
+    add("--hold-out", text, values, **SHARE)
     add("--model", "the network", choices=NETWORKS)
     text = "what to predict, e.g. depth normal; none named: all, or the first for single"
     add("--tasks", text, nargs="+", metavar="TASK")
@@ -53,7 +60,7 @@ def add_options(parser):
     add("--dtype", "precision", choices=PRECISIONS)
     add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
     add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
-    add("--num-samples", "rooms to learn from, plus a quarter held out", **COUNT)
+    add("--num-samples", "rooms of the split train; the split test has a quarter of that", **COUNT)
     parser.add_argument(
         "--recipe",
         choices=RECIPES,
