@@ -13,6 +13,7 @@ from keras_atinet.data.opening import recognize
 from keras_atinet.data.preparation.verification import Verification
 
 SUMMARY = "Read every sample and list each fault; the exit status is 1 if there is one."
+_NOTES = 20  # to print, at most
 
 
 def add_options(parser):
@@ -29,6 +30,10 @@ def run(arguments, argv):
         verification.read(split, _progress(split) if is_verbose(arguments) else None)
     for fault in verification.faults:
         print(fault)
+    for note in verification.notes[:_NOTES]:
+        print(f"Note: {note}")
+    if len(verification.notes) > _NOTES:
+        print(f"... and {len(verification.notes) - _NOTES} more such pictures.")
     for split in names:
         labels = ", ".join(f"{key} {n}" for key, n in verification.labels[split].items())
         count = verification.samples[split]

@@ -17,12 +17,19 @@ from keras_atinet.data.sources.folder_facts import (
 )
 from keras_atinet.data.sources.picture_files import (
     read_depth,
-    read_image,
     read_labels,
     read_normals,
     read_quantity,
-    read_size,
     stored_labels,
+    target_size,
+)
+from keras_atinet.data.sources.pictures import (
+    PICTURES,
+    SIDEWAYS,
+    UPRIGHT,
+    stored_image,
+    stored_size,
+    upright,
 )
 
 _READERS = {
@@ -31,7 +38,6 @@ _READERS = {
     "normal": read_normals,
     "quantity": read_quantity,
 }
-PICTURES = (".jpg", ".jpeg", ".png")
 _MASKS = 20  # to look at, at least
 
 
@@ -40,8 +46,12 @@ class Folder(Source):
 
     A picture and its targets have the same name and size. A target may be absent for some
     pictures. Class labels are PNG (ignored: 255 with up to 255 classes), depth is 16-bit PNG in
-    millimetres (0 = ignored), normals are RGB pictures of `round((n + 1) * 127.5)`; all may be
-    `.npy` arrays, of labels with -1 = ignored.
+    millimetres (0 = ignored) or float TIFF in metres, normals are RGB pictures of
+    `round((n + 1) * 127.5)`; all may be `.npy` arrays, of labels with -1 = ignored.
+
+    Images are turned as their EXIF orientation says, targets never; where an image has the size
+    of its targets only as it is stored, it is not turned. Where sizes do not tell, `dataset.json`
+    can: `exif_orientation`, `"apply"` (default) or `"ignore"`, of all images.
 
     An optional `dataset.json` in the folder has `tasks`: task key -> `kind` (as in `Source`; by
     default what the key begins with), `folder`, `num_classes`, `ignore_class` (a label to ignore
@@ -80,7 +90,7 @@ class Folder(Source):
         self._images = self._files(self._root / "image", PICTURES)
         if not self._images:
             raise FileNotFoundError(
-                "A split needs pictures (.jpg, .jpeg or .png) in its folder `image`. "
+                f"A split needs pictures ({', '.join(PICTURES)}) in its folder `image`. "
                 f"Received: '{self._root / 'image'}', which has none."
             )
         self._names = sorted(self._images)
@@ -98,7 +108,7 @@ class Folder(Source):
     def image_size(self):
         if "image_size" in self._description:
             return tuple(self._description["image_size"])
-        sizes = {read_size(path) for path in self._images.values()}
+        sizes = {self._upright_size(name) for name in self._names}
         return sizes.pop() if len(sizes) == 1 else None
 
     def __len__(self):
@@ -107,7 +117,9 @@ class Folder(Source):
     def __getitem__(self, index):
         name = self._names[self._position(index)]
         with _naming("image"):
-            sample = {"image": read_image(self._images[name])}
+            image, orientation = stored_image(self._images[name])
+        orientation = self._orientation(name, image.shape[:2], orientation)
+        sample = {"image": upright(image, orientation)}
         size = sample["image"].shape[:2]
         for key, files in self._targets.items():
             if name not in files:
@@ -118,12 +130,40 @@ class Folder(Source):
                     raise ValueError(
                         "A target must be as large as its picture. Received: "
                         f"'{files[name]}' of {sample[key].shape[:2]} for "
-                        f"'{self._images[name]}' of {size} pixels."
+                        f"'{self._images[name]}' of {size} pixels{_turned(orientation)}."
                     )
         return sample
 
     def where(self, index):
         return f"'{self._images[self._names[index]]}'"
+
+    def _upright_size(self, name):
+        size, orientation = stored_size(self._images[name])
+        is_turned = self._orientation(name, size, orientation) in SIDEWAYS
+        return size[::-1] if is_turned else size
+
+    def _orientation(self, name, size, orientation):
+        # The turn to apply to an image of a stored size; its targets are as they are.
+        stated = self._description.get("exif_orientation")
+        if orientation == UPRIGHT or stated == "ignore":
+            return UPRIGHT
+        paths = [files[name] for files in self._targets.values() if name in files]
+        if stated == "apply" or not paths:
+            return orientation
+        if orientation not in SIDEWAYS or size[0] == size[1]:
+            self._note(
+                f"'{self._images[name]}' is turned upright, by its EXIF orientation {orientation}; "
+                "sizes do not tell whether its labels are upright. Look at a sample, and state "
+                '`"exif_orientation"` in dataset.json: "apply", or "ignore" if they are as the '
+                "picture is stored."
+            )
+            return orientation
+        sizes = set()
+        for path in paths:
+            # What cannot be read is reported with its sample.
+            with contextlib.suppress(ValueError):
+                sizes.add(target_size(path))
+        return UPRIGHT if sizes == {size} else orientation
 
     def _target_files(self, key):
         folder = self._root / self._facts[key]["folder"]
@@ -181,6 +221,9 @@ class Folder(Source):
     def _count_classes(self, paths, facts):
         return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
 
+    def _note(self, text):
+        """Takes what is no fault, but to be known; `keras-atinet data verify` prints it."""
+
     def _refuse(self, text):
         # `keras-atinet data verify` overrides it, to find every fault.
         raise ValueError(text)
@@ -193,6 +236,10 @@ def _naming(key):
         yield
     except ValueError as error:
         raise ValueError(f"The {key!r} of a sample cannot be read. {error}") from error
+
+
+def _turned(orientation):
+    return f", turned by its EXIF orientation {orientation}" if orientation != UPRIGHT else ""
 
 
 def _has_only_255(paths):
