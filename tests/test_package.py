@@ -16,6 +16,7 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # A module imports from its own folder and from what stands before it here.
 ORDER = [
     "version",
+    "files",
     "internals",
     "ops",
     "losses",

@@ -14,7 +14,7 @@ from keras_atinet.cli.data import inspect, prepare, verify
 from keras_atinet.cli.options import add_common
 from keras_atinet.internals import tensorflow_only_if_imported
 
-_USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError)
+_USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 
 
 def main(argv=None):

@@ -72,22 +72,15 @@ class Verification:
         counts = Counter()
 
         def examine(index):
-            try:
-                sample = source[index]
-            except ImportError:
-                raise
-            # A source may fail in unforeseen ways; the other samples are to be read as well.
-            except Exception as error:
-                return [_text(source, index, error)], None, ()
+            sample, errors = source.read(index)
+            faults = [_text(source, index, error) for error in errors]
             if not isinstance(source, _LenientFolder):
                 for key in self.ignored[split].keys() & sample.keys():
                     self._count(split, key, sample[key], sample[key])
-            found = problems(sample, tasks).values()
-            return (
-                [f"{source.where(index)}: {text}" for text in found],
-                _fingerprint(sample),
-                sample.keys() - {"image"},
-            )
+            if "image" in sample:
+                found = problems(sample, tasks).values()
+                faults += [f"{source.where(index)}: {text}" for text in found]
+            return faults, _fingerprint(sample), sample.keys() - {"image"}
 
         tasks = source.tasks
         classes = [key for key, facts in tasks.items() if kind_of(key, facts) == "segmentation"]
@@ -101,7 +94,7 @@ class Verification:
             if progress:
                 progress(index + 1, len(source))
         if isinstance(source, _LenientFolder):
-            self.notes.extend(sorted(source.notes))
+            self.notes.extend(sorted(source.doubts))
         self.labels[split] = {key: counts[key] for key in tasks}
 
     def _open(self, split):
@@ -130,7 +123,7 @@ class Verification:
 class _LenientFolder(Folder):
     # Collects the faults of file names instead of refusing them, and counts the labels.
     def __init__(self, path, split, tasks, count):
-        self.faults, self.notes, self._count = [], set(), count
+        self.faults, self.doubts, self._count = [], set(), count
         super().__init__(path, split, tasks)
 
     def _read(self, key, path):
@@ -142,8 +135,8 @@ class _LenientFolder(Folder):
         self._count(key, stored, labels)
         return labels
 
-    def _note(self, text):
-        self.notes.add(text)
+    def _doubt(self, text):
+        self.doubts.add(text)
 
     def _refuse(self, text):
         self.faults.append(text)

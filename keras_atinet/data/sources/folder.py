@@ -9,10 +9,13 @@ import numpy as np
 from keras_atinet.data.kinds import CLASS_FACTS
 from keras_atinet.data.source import Source
 from keras_atinet.data.sources.dataset_json import read_dataset_json
+from keras_atinet.data.sources.file_names import files_by_name
 from keras_atinet.data.sources.folder_facts import (
-    STANDARD_TASKS,
     checked_facts,
+    default_tasks,
     guess_tasks,
+    notes,
+    subfolder,
     subfolders,
 )
 from keras_atinet.data.sources.picture_files import (
@@ -64,9 +67,9 @@ class Folder(Source):
     Args:
         path: str or path of the folder.
         split: str, the subfolder to read, or None if the folder has no splits.
-        tasks: sequence of task keys to read, or None for those of `segmentation`, `depth` and
-            `normal` that the folder has. Other keys of `dataset.json`, such as
-            `segmentation40`, are read when asked for.
+        tasks: sequence of task keys to read, or None for those named `segmentation`, `depth` and
+            `normal`, or else the first of that kind, and all quantities. Other keys of
+            `dataset.json`, such as `segmentation40` beside `segmentation`, are read when asked for.
 
     Raises:
         FileNotFoundError: if the folder, the split, its pictures or a task are not there.
@@ -96,13 +99,14 @@ class Folder(Source):
         self._names = sorted(self._images)
         self._description = read_dataset_json(self.path)
         stated = self._description.get("tasks") or guess_tasks(self._root)
-        keys = [key for key in STANDARD_TASKS if key in stated] if tasks is None else list(tasks)
+        keys = default_tasks(stated) if tasks is None else list(tasks)
         self._facts = {key: checked_facts(self.path, key, stated) for key in keys}
         self._targets = {key: self._target_files(key) for key in keys}
         for key, facts in self._facts.items():
             if facts["kind"] == "segmentation":
                 self._settle_classes(key, facts, list(self._targets[key].values()))
         self.tasks = {key: _public(facts) for key, facts in self._facts.items()}
+        self.notes = notes(self._facts, tasks, stated)
 
     @functools.cached_property
     def image_size(self):
@@ -115,32 +119,38 @@ class Folder(Source):
         return len(self._names)
 
     def __getitem__(self, index):
-        name = self._names[self._position(index)]
-        with _naming("image"):
-            image, orientation = stored_image(self._images[name])
-        orientation = self._orientation(name, image.shape[:2], orientation)
-        sample = {"image": upright(image, orientation)}
-        size = sample["image"].shape[:2]
-        for key, files in self._targets.items():
-            if name not in files:
-                continue
-            with _naming(key):
-                sample[key] = self._read(key, files[name])
-                if sample[key].shape[:2] != size:
-                    raise ValueError(
-                        "A target must be as large as its picture. Received: "
-                        f"'{files[name]}' of {sample[key].shape[:2]} for "
-                        f"'{self._images[name]}' of {size} pixels{_turned(orientation)}."
-                    )
+        sample, errors = self.read(index)
+        if errors:
+            raise errors[0]
         return sample
+
+    def read(self, index):
+        name = self._names[self._position(index)]
+        sample, errors = {}, []
+        for key, files in {"image": self._images, **self._targets}.items():
+            if name in files:
+                with _naming(key, errors):
+                    array = self._image(name) if key == "image" else self._read(key, files[name])
+                    self._check_size(name, files[name], array, sample.get("image"))
+                    sample[key] = array
+        return sample, errors
 
     def where(self, index):
         return f"'{self._images[self._names[index]]}'"
+
+    def _image(self, name):
+        stored, orientation = stored_image(self._images[name])
+        return upright(stored, self._orientation(name, stored.shape[:2], orientation))
 
     def _upright_size(self, name):
         size, orientation = stored_size(self._images[name])
         is_turned = self._orientation(name, size, orientation) in SIDEWAYS
         return size[::-1] if is_turned else size
+
+    def _turn(self, name):
+        # For messages, how an image was turned.
+        orientation = self._orientation(name, *stored_size(self._images[name]))
+        return f", turned by its EXIF orientation {orientation}" if orientation != UPRIGHT else ""
 
     def _orientation(self, name, size, orientation):
         # The turn to apply to an image of a stored size; its targets are as they are.
@@ -151,7 +161,7 @@ class Folder(Source):
         if stated == "apply" or not paths:
             return orientation
         if orientation not in SIDEWAYS or size[0] == size[1]:
-            self._note(
+            self._doubt(
                 f"'{self._images[name]}' is turned upright, by its EXIF orientation {orientation}; "
                 "sizes do not tell whether its labels are upright. Look at a sample, and state "
                 '`"exif_orientation"` in dataset.json: "apply", or "ignore" if they are as the '
@@ -166,7 +176,7 @@ class Folder(Source):
         return UPRIGHT if sizes == {size} else orientation
 
     def _target_files(self, key):
-        folder = self._root / self._facts[key]["folder"]
+        folder = subfolder(self._root, self._facts[key]["folder"])
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"The folder of task {key!r} is missing. Expected: '{folder}'. Received: "
@@ -184,18 +194,21 @@ class Folder(Source):
         return files
 
     def _files(self, folder, suffixes):
-        # name without suffix -> path
-        files = {}
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix.lower() not in suffixes or path.name.startswith("."):
-                continue
-            if path.stem in files:
-                self._refuse(
-                    "A name must occur once in a folder. "
-                    f"Received: '{files[path.stem]}' and '{path}'. Remove one."
-                )
-            files[path.stem] = path
-        return files
+        return files_by_name(folder, suffixes, self._refuse)
+
+    def _check_size(self, name, path, array, image):
+        size = array.shape[:2]
+        if image is not None and image.shape[:2] != size:
+            raise ValueError(
+                f"A target must be as large as its picture. Received: '{path}' of {size} for "
+                f"'{self._images[name]}' of {image.shape[:2]} pixels{self._turn(name)}."
+            )
+        stated = tuple(self._description.get("image_size", size))
+        if image is None and stated != size:
+            raise ValueError(
+                f"A picture must have the `image_size` of dataset.json, {stated}. Received: "
+                f"'{path}' of {size} pixels. Correct it there, or leave it out."
+            )
 
     def _read(self, key, path):
         facts = self._facts[key]
@@ -209,6 +222,8 @@ class Folder(Source):
                 found = self._count_classes(paths, facts)
             facts["num_classes"], is_mask = max(found, 2), found < 2
             facts["counted_classes"] = True
+            if found > 1:
+                facts["classes_from"] = "one more than the largest label"
         if is_mask and not facts.keys() & {"values", "ignore_class"} and _has_only_255(paths):
             folder = f'"folder": "{facts["folder"]}"'
             self._refuse(
@@ -221,8 +236,9 @@ class Folder(Source):
     def _count_classes(self, paths, facts):
         return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
 
-    def _note(self, text):
-        """Takes what is no fault, but to be known; `keras-atinet data verify` prints it."""
+    def _doubt(self, text):
+        # `keras-atinet data verify` overrides it, to tell what is no fault but may be wrong.
+        pass
 
     def _refuse(self, text):
         # `keras-atinet data verify` overrides it, to find every fault.
@@ -230,16 +246,16 @@ class Folder(Source):
 
 
 @contextlib.contextmanager
-def _naming(key):
-    # Errors say which key of the sample they are about.
+def _naming(key, errors=None):
+    # Errors say which key of the sample they are about; they are collected if there is a list.
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"The {key!r} of a sample cannot be read. {error}") from error
-
-
-def _turned(orientation):
-    return f", turned by its EXIF orientation {orientation}" if orientation != UPRIGHT else ""
+        named = ValueError(f"The {key!r} of a sample cannot be read. {error}")
+        if errors is None:
+            raise named from error
+        named.__cause__ = error
+        errors.append(named)
 
 
 def _has_only_255(paths):
