@@ -47,7 +47,16 @@ def add_options(parser):
     add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
     add("--on-nonfinite", text, choices=ON_NONFINITE)
-    add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
+    text = "change training images by chance: mirror; or full, zoom and colours as well"
+    add("--augment", text, choices=runs.AUGMENTATIONS)
+    parser.add_argument(
+        "--no-augment",
+        dest="augment",
+        action="store_const",
+        const="none",
+        default=argparse.SUPPRESS,
+        help="--augment none",
+    )
     add("--dtype", "precision", choices=PRECISIONS)
     add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
     add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
@@ -122,7 +131,7 @@ def _resumed(arguments):
             "Received others as well. Leave them out, or start a new run without `--resume`."
         )
     folder = runs.Run(arguments.resume)
-    settings = {**runs.DEFAULT, **folder.read_config()["settings"], **explicit}
+    settings = {**folder.read_settings(), **explicit}
     if explicit and not folder.is_finished():
         folder.change_settings(**explicit)
     return folder, settings

@@ -12,5 +12,15 @@ from keras_atinet.runs.data import (
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.run import Run
 from keras_atinet.runs.saved_model import find_model, load_model
-from keras_atinet.runs.settings import DEFAULT, MODELS, PAPER, RECIPES, ROOMS
+from keras_atinet.runs.schedules import learning_rate, optimizer_line
+from keras_atinet.runs.settings import (
+    AUGMENTATIONS,
+    DEFAULT,
+    MODELS,
+    PAPER,
+    RECIPES,
+    ROOMS,
+    SCHEDULES,
+    complete,
+)
 from keras_atinet.runs.training import get_callbacks, train
