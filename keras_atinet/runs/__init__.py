@@ -5,22 +5,14 @@ from keras_atinet.runs.data import (
     check_labels,
     constant_baseline,
     get_batches,
+    get_notes,
     get_source,
     get_sources,
     get_tasks,
 )
-from keras_atinet.runs.model import count_parameters, get_model
+from keras_atinet.runs.model import MODELS, count_parameters, get_model
 from keras_atinet.runs.run import Run
 from keras_atinet.runs.saved_model import find_model, load_model
 from keras_atinet.runs.schedules import learning_rate, optimizer_line
-from keras_atinet.runs.settings import (
-    AUGMENTATIONS,
-    DEFAULT,
-    MODELS,
-    PAPER,
-    RECIPES,
-    ROOMS,
-    SCHEDULES,
-    complete,
-)
 from keras_atinet.runs.training import get_callbacks, train
+from keras_atinet.settings import DEFAULT, PAPER, RECIPES, ROOMS

@@ -1,15 +1,15 @@
 """The folder that a run writes."""
 
-import json
 import math
 import pathlib
 import zipfile
 
+from keras_atinet.files import read_json, remove_unfinished, write_json
 from keras_atinet.runs.environment import machine, versions
 from keras_atinet.runs.patience import Patience
-from keras_atinet.runs.recording import Backup, read_rows, write_rows, write_text
+from keras_atinet.runs.recording import Backup, read_rows, write_rows
 from keras_atinet.runs.schedules import second_phase
-from keras_atinet.runs.settings import complete
+from keras_atinet.settings import complete
 
 
 class Run:
@@ -34,22 +34,20 @@ class Run:
         self.backup = Backup(self.path / "backup")
 
     def create(self, settings, command):
-        self.path.mkdir(parents=True, exist_ok=True)
         config = {"settings": settings, "versions": versions(), "machine": machine()}
         config["command"] = command
-        write_text(self.config, json.dumps(config, indent=1) + "\n")
+        write_json(self.config, config)
 
     def change_settings(self, **settings):
         """Changes settings in the config, for epochs that are still to be trained."""
         config = self.read_config()
         config["settings"].update(settings)
-        write_text(self.config, json.dumps(config, indent=1) + "\n")
+        write_json(self.config, config)
 
     def finish(self):
         """Removes what only a training that goes on needs, and what a kill left half written."""
         self.backup.discard()
-        for unfinished in self.path.glob("*.part"):
-            unfinished.unlink()
+        remove_unfinished(self.path)
 
     def read_config(self):
         """What `create` wrote.
@@ -62,7 +60,7 @@ class Run:
                 "A run folder holds the file config.json, which `keras-atinet train` writes. "
                 f"Received: '{self.path}', which does not."
             )
-        return json.loads(self.config.read_text(encoding="utf-8"))
+        return read_json(self.config)
 
     def read_settings(self):
         """The settings of the run, with the keys of `DEFAULT`."""

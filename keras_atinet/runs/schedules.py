@@ -2,7 +2,7 @@
 
 import math
 
-from keras_atinet.runs.settings import SCHEDULES
+from keras_atinet.settings import SCHEDULES
 
 _IN_WORDS = {"constant": "", "halve": " halved halfway", "cosine": " to 0 by a cosine"}
 

@@ -5,7 +5,7 @@ import math
 import keras
 
 from keras_atinet.runs.ctrl_c import Interruption
-from keras_atinet.runs.data import check_labels, get_batches, get_sources, get_tasks
+from keras_atinet.runs.data import check_labels, get_batches, get_notes, get_sources, get_tasks
 from keras_atinet.runs.environment import compute_deterministically
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.patience import Patience
@@ -65,6 +65,8 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
     single = settings["model"] == "single"
     of_tasks = settings["averaging"], settings["class_weights"]
     tasks = get_tasks(sources[0], settings["tasks"], single, *of_tasks)
+    for note in get_notes(sources[0], settings["tasks"]):
+        report(note)
     check_labels(sources, tasks)
     model = get_model(settings, tasks)
     first = run.backup.restore(model)

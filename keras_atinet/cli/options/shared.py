@@ -2,18 +2,19 @@
 
 import argparse
 
+from keras_atinet.settings import BACKENDS
+
 SOURCES = (
     "folder of images and targets, of MTAN arrays, of parquet files, or one that `data prepare` "
     "wrote; nyu_depth_v2_labeled.mat; huggingface:NAME; tfds:NAME"
 )
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def add_common(parser):
     """Adds the options that every command has."""
     parser.add_argument(
         "--backend",
-        choices=("tensorflow", "jax", "torch"),
+        choices=BACKENDS,
         help="(default: that of the resumed run, or Keras's own: KERAS_BACKEND or keras.json)",
     )
     parser.add_argument(
@@ -41,7 +42,19 @@ def _count(text):
     return value
 
 
+def _not_below_zero(kind):
+    def parse(text):
+        value = kind(text)
+        if not 0 <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must not be below 0, received {text}")
+        return value
+
+    return parse
+
+
 # Keywords of `add_argument`.
 COUNT = {"type": _count, "metavar": "N"}
 IMAGE_SIZE = {"type": _count, "metavar": ("H", "W"), "nargs": 2}
+EPOCHS = {"type": _not_below_zero(int), "metavar": "N"}
+NOT_NEGATIVE = {"type": _not_below_zero(float), "metavar": "X"}
 FILTERS = {"type": _count, "metavar": "N", "nargs": 5}
