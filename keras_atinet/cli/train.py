@@ -78,9 +78,7 @@ def run(arguments, argv):
         folder.finish()
         print(f"The run {folder.path} is finished: {settings['epochs']} epochs.")
     else:
-        verbose = arguments.verbose
-        if verbose is None:
-            verbose = 1 if sys.stdout.isatty() else 2
+        verbose = runs.TABLE if arguments.verbose is None else arguments.verbose
         try:
             runs.train(folder, settings, shlex.join(["keras-atinet", *argv]), verbose)
         except KeyboardInterrupt:
