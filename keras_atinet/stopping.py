@@ -18,12 +18,6 @@ def exit_status(interrupt):
     return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
-def same_command(interrupt):
-    """Prints that the same command goes on, and returns `exit_status`."""
-    print("\nStopped. The same command goes on where it was.")
-    return exit_status(interrupt)
-
-
 @contextlib.contextmanager
 def handling(on_signal, numbers=tuple(SIGNALS)):
     """Handles signals by a function of their number and the frame, in the main thread only.

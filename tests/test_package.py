@@ -16,6 +16,8 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # A module imports from its own folder and from what stands before it here.
 ORDER = [
     "version",
+    "files",
+    "stopping",
     "internals",
     "ops",
     "losses",

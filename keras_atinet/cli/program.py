@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import signal
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -13,8 +14,9 @@ from keras_atinet.cli import evaluate, export, info, predict, report, reproduce,
 from keras_atinet.cli.data import inspect, prepare, verify
 from keras_atinet.cli.options import add_common
 from keras_atinet.internals import tensorflow_only_if_imported
+from keras_atinet.stopping import exit_status, handling, raise_at_once
 
-_USER_ERRORS = (ValueError, TypeError, FileNotFoundError, FileExistsError, ImportError)
+_USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 
 
 def main(argv=None):
@@ -25,17 +27,17 @@ def main(argv=None):
 
     Returns:
         int, the exit status: 0, 1 where a training met NaN, 2 after an error of the user's, 130
-        after Ctrl-C.
+        after Ctrl-C, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
     try:
         _use_backend(arguments, argv)
-        with tensorflow_only_if_imported():
+        with handling(raise_at_once, [signal.SIGTERM]), tensorflow_only_if_imported():
             return arguments.run(arguments, argv) or 0
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("keras-atinet: interrupted", file=sys.stderr)
-        return 130
+        return exit_status(interrupt)
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
         if debug or not _is_check(error):

@@ -3,8 +3,8 @@
 import pathlib
 
 from keras_atinet.cli.options import COUNT
+from keras_atinet.files import write_text
 from keras_atinet.report import run_report
-from keras_atinet.runs.recording import write_text
 
 SUMMARY = (
     "Write one HTML file about runs: curves, scores, pictures, masks, and how they came about."

@@ -11,6 +11,7 @@ from keras_atinet.cli.options import COUNT, FILTERS, IMAGE_SIZE, PRECISIONS, SOU
 from keras_atinet.cli.sources import absolute, check_num_samples, two_splits
 from keras_atinet.data import Subset
 from keras_atinet.models.multi_task_model import ON_NONFINITE
+from keras_atinet.stopping import Terminated, exit_status
 
 SUMMARY = "Train a network into a run folder; without options a small ATI-Net on made-up rooms."
 _PICTURE_SAMPLES = 4
@@ -81,14 +82,15 @@ def run(arguments, argv):
         verbose = runs.TABLE if arguments.verbose is None else arguments.verbose
         try:
             runs.train(folder, settings, shlex.join(["keras-atinet", *argv]), verbose)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             if not folder.config.exists():
                 raise
             path = shlex.quote(str(folder.path))
             print(f"\nStopped. Go on with: keras-atinet train --resume {path}")
-            if folder.best_loss() is not None:
+            # Who sends SIGTERM may kill what does not end soon.
+            if folder.best_loss() is not None and not isinstance(interrupt, Terminated):
                 _draw(folder, runs.load_model(folder.best), settings)
-            return 130
+            return exit_status(interrupt)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error} {_what_is_left(folder)}") from error
     print_scores(folder, settings)

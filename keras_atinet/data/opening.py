@@ -8,6 +8,7 @@ from keras_atinet.data.preparation.description import prepared_splits
 from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.rooms.rooms import Rooms
 from keras_atinet.data.source import Source
+from keras_atinet.data.sources.file_names import named_files
 from keras_atinet.data.sources.folder import PICTURES, Folder
 from keras_atinet.data.sources.hugging_face import HuggingFace
 from keras_atinet.data.sources.mtan_arrays import MTANArrays
@@ -151,8 +152,7 @@ def _parquet(path):
 def _with_images(path, suffixes):
     # Names of the subfolders that have a folder `image` with such files; [None] for the folder.
     def fits(folder):
-        images = folder / "image"
-        return images.is_dir() and any(f.suffix.lower() in suffixes for f in images.iterdir())
+        return any(named_files(folder / "image", suffixes))
 
     if not path.is_dir():
         return []

@@ -18,12 +18,16 @@ class Part(Source):
     def __init__(self, source, indices):
         self.source, self.indices = source, [int(index) for index in indices]
         self.split, self.image_size, self.tasks = source.split, source.image_size, source.tasks
+        self.notes = source.notes
 
     def __len__(self):
         return len(self.indices)
 
     def __getitem__(self, index):
         return self.source[self.indices[self._position(index)]]
+
+    def read(self, index):
+        return self.source.read(self.indices[self._position(index)])
 
     def where(self, index):
         return self.source.where(self.indices[index])

@@ -25,6 +25,8 @@ class Source:
             whose pixels are ignored), for class labels (`counted_classes`: true where `num_classes`
             is only one more than the largest label);
             `channels` for quantities. A kind that is not stated follows from the start of the key.
+        notes: sequence of str, what a user is to be told when the data are opened: what is there
+            but not read, and what is guessed.
 
     Example:
 
@@ -46,12 +48,30 @@ class Source:
     split = None
     image_size = None
     tasks = {}
+    notes = ()
 
     def __len__(self):
         raise NotImplementedError(f"`{type(self).__name__}` does not define `__len__`.")
 
     def __getitem__(self, index):
         raise NotImplementedError(f"`{type(self).__name__}` does not define `__getitem__`.")
+
+    def read(self, index):
+        """A sample as far as it can be read, and what is wrong with the rest.
+
+        `keras-atinet data verify` calls it. A source whose samples can be read in part overrides
+        it; else an error leaves nothing of the sample.
+
+        Returns:
+            `(sample, errors)`, a dict of arrays and a list of exceptions.
+        """
+        # A source may fail in unforeseen ways; the other samples are to be read as well.
+        try:
+            return self[index], []
+        except ImportError:
+            raise
+        except Exception as error:
+            return {}, [error]
 
     def where(self, index):
         """Where a sample is, for messages: str, which names its file if it has one."""

@@ -5,6 +5,7 @@ from keras_atinet.runs.data import (
     check_labels,
     constant_baseline,
     get_batches,
+    get_notes,
     get_source,
     get_sources,
     get_tasks,

@@ -17,6 +17,10 @@ _CACHE_BYTES = 2**31
 _PIXEL_BYTES = 14  # of a cached sample: image, classes, depth, normals
 _BASELINE_SAMPLES = 200
 _LABEL_SAMPLES = 200
+_OWN_TASK = (
+    "Quantities of another kind are learned in Python, by a network with a `keras_atinet.Task` of "
+    "your own."
+)
 
 
 def get_source(settings, split):
@@ -45,7 +49,7 @@ def get_tasks(source, names=None, single=False, averaging="pixel", class_weights
 
     Args:
         source: a `Source`.
-        names: task keys, or None for all.
+        names: task keys, or None for all that have a `Task`.
         single: bool, take only the first where `names` is None.
         averaging: `"pixel"` or `"batch"`, see `Task`.
         class_weights: `"balanced"` (by `data.class_weights` of the source) or None.
@@ -55,15 +59,24 @@ def get_tasks(source, names=None, single=False, averaging="pixel", class_weights
             to weigh.
     """
     if names is None:
-        names = list(source.tasks)[: 1 if single else None]
+        names = [key for key in source.tasks if _task_class(source, key)][: 1 if single else None]
+        if not names:
+            raise ValueError(
+                "The data must have classes, depth or normals to learn. "
+                f"Received: the tasks {source.tasks}. {_OWN_TASK}"
+            )
     tasks = []
     for name in names:
-        facts = source.tasks.get(name)
-        task = None if facts is None else TASKS.get(kind_of(name, facts))
-        if task is None:
+        if name not in source.tasks:
             raise ValueError(
                 f"The data offers the tasks {sorted(source.tasks)}. Received: {name!r}. "
                 "Choose some of them."
+            )
+        task, facts = _task_class(source, name), source.tasks[name]
+        if task is None:
+            raise ValueError(
+                "A task must be of classes, depth or normals to be learned by name. "
+                f"Received: {name!r}, a {kind_of(name, facts)}. {_OWN_TASK}"
             )
         known = {key: facts[key] for key in CLASS_FACTS if key in facts}
         if class_weights and task is SemanticSegmentation:
@@ -75,6 +88,24 @@ def get_tasks(source, names=None, single=False, averaging="pixel", class_weights
             f"Received: class_weights={class_weights!r} for the tasks {names}. Leave it out."
         )
     return tasks
+
+
+def get_notes(source, names=None):
+    """What a user is to be told of data before training: `Source.notes`, and what is left out.
+
+    Args:
+        source: a `Source`.
+        names: task keys, or None, as for `get_tasks`.
+    """
+    left_out = [key for key in source.tasks if not _task_class(source, key)]
+    notes = list(source.notes)
+    if left_out and names is None:
+        notes.append(f"not learned: {', '.join(left_out)} (a quantity needs a `Task` in Python)")
+    return notes
+
+
+def _task_class(source, name):
+    return TASKS.get(kind_of(name, source.tasks[name]))
 
 
 def check_labels(sources, tasks):

@@ -1,16 +1,16 @@
 """What training writes down after each epoch, so that it can be killed at any moment."""
 
 import csv
-import os
 import pathlib
 import re
 import time
 
 import keras
 
+from keras_atinet.files import remove_unfinished, replacing
+
 _STATE = "epoch-{:05d}.weights.h5"
 _STATE_PATTERN = re.compile(r"epoch-(\d+)\.weights\.h5")
-_UNFINISHED = "unfinished.weights.h5"
 
 
 class Backup(keras.callbacks.Callback):
@@ -58,17 +58,16 @@ class Backup(keras.callbacks.Callback):
 
     def discard(self):
         """Removes the state, when training is finished."""
-        for path in (*self._states().values(), self.folder / _UNFINISHED):
+        for path in self._states().values():
             path.unlink(missing_ok=True)
+        remove_unfinished(self.folder)
         if self.folder.is_dir():
             self.folder.rmdir()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.folder.mkdir(parents=True, exist_ok=True)
         older = self._states()
-        unfinished = self.folder / _UNFINISHED
-        self.model.save_weights(unfinished, overwrite=True)
-        replace(unfinished, self.folder / _STATE.format(epoch + 1))
+        with replacing(self.folder / _STATE.format(epoch + 1)) as new:
+            self.model.save_weights(new, overwrite=True)
         for number, path in older.items():
             if number != epoch + 1:
                 path.unlink()
@@ -136,23 +135,7 @@ def read_rows(path):
 def write_rows(path, rows):
     """Writes dicts as a CSV file. Columns are those of all rows; what a row lacks is empty."""
     columns = dict.fromkeys(name for row in rows for name in row)
-    unfinished = path.with_name(f"{path.name}.part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(rows)
-    replace(unfinished, path)
-
-
-def write_text(path, text):
-    """Writes a file that others see complete or not at all; processes may write the same one."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    replace(unfinished, path)
-
-
-def replace(unfinished, path):
-    """Gives a file its name when all of it is on disk."""
-    with open(unfinished, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)

@@ -1,12 +1,12 @@
 """The folder that a run writes."""
 
-import json
 import math
 import pathlib
 import zipfile
 
+from keras_atinet.files import read_json, remove_unfinished, write_json
 from keras_atinet.runs.environment import machine, versions
-from keras_atinet.runs.recording import Backup, read_rows, write_rows, write_text
+from keras_atinet.runs.recording import Backup, read_rows, write_rows
 
 
 class Run:
@@ -30,22 +30,20 @@ class Run:
         self.backup = Backup(self.path / "backup")
 
     def create(self, settings, command):
-        self.path.mkdir(parents=True, exist_ok=True)
         config = {"settings": settings, "versions": versions(), "machine": machine()}
         config["command"] = command
-        write_text(self.config, json.dumps(config, indent=1) + "\n")
+        write_json(self.config, config)
 
     def change_settings(self, **settings):
         """Changes settings in the config, for epochs that are still to be trained."""
         config = self.read_config()
         config["settings"].update(settings)
-        write_text(self.config, json.dumps(config, indent=1) + "\n")
+        write_json(self.config, config)
 
     def finish(self):
         """Removes what only a training that goes on needs, and what a kill left half written."""
         self.backup.discard()
-        for unfinished in self.path.glob("*.part"):
-            unfinished.unlink()
+        remove_unfinished(self.path)
 
     def read_config(self):
         """What `create` wrote.
@@ -58,7 +56,7 @@ class Run:
                 "A run folder holds the file config.json, which `keras-atinet train` writes. "
                 f"Received: '{self.path}', which does not."
             )
-        return json.loads(self.config.read_text(encoding="utf-8"))
+        return read_json(self.config)
 
     def rows(self):
         """The rows of the history, dicts of str."""

@@ -6,7 +6,7 @@ from keras_atinet.data import random_mirror
 from keras_atinet.evaluation.scoring import num_batches
 from keras_atinet.runs.bottom_line import BottomLine
 from keras_atinet.runs.ctrl_c import Interruption
-from keras_atinet.runs.data import check_labels, get_batches, get_sources, get_tasks
+from keras_atinet.runs.data import check_labels, get_batches, get_notes, get_sources, get_tasks
 from keras_atinet.runs.epoch_table import EpochTable
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.recording import Checkpoint, History, TrainingTime
@@ -51,13 +51,16 @@ def train(run, settings, command, verbose=TABLE, report=print, callbacks=()):
         ValueError: if the data have no label of a task, see `check_labels`.
         FloatingPointError: as `MultiTaskModel.compile` says of `on_nonfinite`. The folder holds
             what the last epoch before left, and can be resumed.
-        KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
+        KeyboardInterrupt: on Ctrl-C and SIGTERM, between two batches (`Interruption`). The folder
+            can be resumed.
     """
     keras.utils.set_random_seed(settings["seed"])
     sources = get_sources(settings)
     single = settings["model"] == "single"
     of_tasks = settings["averaging"], settings["class_weights"]
     tasks = get_tasks(sources[0], settings["tasks"], single, *of_tasks)
+    for note in get_notes(sources[0], settings["tasks"]):
+        report(note)
     check_labels(sources, tasks)
     model = get_model(settings, tasks)
     first = run.backup.restore(model)
@@ -72,7 +75,7 @@ def train(run, settings, command, verbose=TABLE, report=print, callbacks=()):
         run.create(settings, command)
     report(
         f"{type(model).__name__} for {', '.join(task.name for task in tasks)}: "
-        f"{count_parameters(model):,} parameters, {keras.backend.backend()}. "
+        f"{count_parameters(model):,} parameters, {keras.backend.backend()}.\n"
         f"{len(sources[0])} training and {len(sources[1])} held-out images. Writing to {run.path}."
     )
     with Interruption() as interruption, BottomLine() as line:

@@ -6,8 +6,8 @@ import sys
 import keras
 
 from keras_atinet import models, runs
+from keras_atinet.files import write_text
 from keras_atinet.runs import environment
-from keras_atinet.runs.recording import write_text
 from keras_atinet.study.page import PROTOCOL_TITLES, study_page
 from keras_atinet.study.planning import scored_epochs
 from keras_atinet.study.results import write_csv

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from keras_atinet import runs
 from keras_atinet.evaluation.results import from_json, to_json
-from keras_atinet.runs.recording import write_text
+from keras_atinet.files import write_text
 from keras_atinet.study.training import RESULTS
 
 

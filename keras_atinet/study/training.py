@@ -1,6 +1,5 @@
 """Trains a run of a study and scores it."""
 
-import json
 import math
 import statistics
 
@@ -9,7 +8,8 @@ import keras
 from keras_atinet import evaluation, runs
 from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.evaluation.results import to_json
-from keras_atinet.runs.recording import read_rows, write_rows, write_text
+from keras_atinet.files import write_json
+from keras_atinet.runs.recording import read_rows, write_rows
 from keras_atinet.study.planning import scored_epochs
 
 SCORES = "scores.csv"
@@ -63,7 +63,7 @@ def train_trial(run, settings, command, verbose=0, report=print, callbacks=()):
         run.finish()
         results = _results(run, settings)
         results["scores"] = to_json(results["scores"])
-        write_text(run.path / RESULTS, json.dumps(results, indent=1) + "\n")
+        write_json(run.path / RESULTS, results)
 
 
 def _check_backend(run):

@@ -6,6 +6,7 @@ from keras_atinet.cli.data.options import add_source, add_workers, is_verbose, s
 from keras_atinet.cli.options import IMAGE_SIZE
 from keras_atinet.data import open_source, prepare
 from keras_atinet.data.opening import recognize
+from keras_atinet.stopping import exit_status
 
 SUMMARY = "Write data as arrays, to be read many times faster; can be stopped and continued."
 
@@ -27,9 +28,9 @@ def run(arguments, argv):
     ]
     try:
         prepared = prepare(sources, arguments.out, size, arguments.workers, is_verbose(arguments))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("\nStopped. The same command goes on where it was.")
-        return 130
+        return exit_status(interrupt)
     for source in prepared:
         size = " x ".join(map(str, source.image_size))
         print(f"{source.split}: {len(source)} samples of {size} pixels")

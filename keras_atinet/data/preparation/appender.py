@@ -11,6 +11,7 @@ import numpy as np
 from keras_atinet.data.kinds import array_kind
 from keras_atinet.data.preparation.description import DESCRIPTION, PRESENT, array_form
 from keras_atinet.data.preparation.packing import pack
+from keras_atinet.files import write_json
 
 _SYNC_SAMPLES = 32
 
@@ -75,13 +76,7 @@ class Appender:
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
-        new = self._folder / f"{DESCRIPTION}.new"
-        with new.open("w", encoding="utf-8") as file:
-            json.dump({**self._plan, "written": self.written}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self._folder / DESCRIPTION)
-        sync_folder(self._folder)
+        write_json(self._folder / DESCRIPTION, {**self._plan, "written": self.written})
         self._safe = self.written
 
 
@@ -96,13 +91,3 @@ def _open(path, shape, dtype, written):
     file.seek(len(header.getvalue()) + written * math.prod(shape[1:]) * dtype.itemsize)
     file.truncate()
     return file
-
-
-def sync_folder(folder):
-    """Makes the names of the files in a folder last; not every system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -8,16 +8,16 @@ import keras
 
 from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.kinds import described
-from keras_atinet.data.preparation.appender import Appender, sync_folder
+from keras_atinet.data.preparation.appender import Appender
 from keras_atinet.data.preparation.description import DESCRIPTION, FORMAT, PRESENT
 from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.source import Source
 from keras_atinet.data.transforms.resize import resize
+from keras_atinet.files import UNFINISHED, read_json, sync_folder
 from keras_atinet.version import __version__
 
-_UNFINISHED = ".part"
 _MAY_CHANGE = ("version", "written")
 
 
@@ -117,7 +117,7 @@ def _check_folder(out, plans):
 
 
 def _check_same(folder, plan):
-    stored = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    stored = read_json(folder / DESCRIPTION)
     changed = [key for key in plan if stored.get(key) != plan[key] and key not in _MAY_CHANGE]
     if changed:
         raise FileExistsError(
@@ -129,11 +129,11 @@ def _check_same(folder, plan):
 
 def _is_bare_part(entry):
     # Killed before it had a description, which comes first.
-    return entry.suffix == _UNFINISHED and entry.is_dir() and not any(entry.glob("*.npy"))
+    return entry.suffix == UNFINISHED and entry.is_dir() and not any(entry.glob("*.npy"))
 
 
 def _unfinished(folder):
-    return folder.with_name(folder.name + _UNFINISHED)
+    return folder.with_name(folder.name + UNFINISHED)
 
 
 def _prepare_split(source, plan, folder, workers, verbose):

@@ -70,22 +70,15 @@ class Verification:
         counts = Counter()
 
         def examine(index):
-            try:
-                sample = source[index]
-            except ImportError:
-                raise
-            # A source may fail in unforeseen ways; the other samples are to be read as well.
-            except Exception as error:
-                return [_text(source, index, error)], None, ()
+            sample, errors = source.read(index)
+            faults = [_text(source, index, error) for error in errors]
             if not isinstance(source, _LenientFolder):
                 for key in self.ignored[split].keys() & sample.keys():
                     self._count(split, key, sample[key], sample[key])
-            found = problems(sample, tasks).values()
-            return (
-                [f"{source.where(index)}: {text}" for text in found],
-                _fingerprint(sample),
-                sample.keys() - {"image"},
-            )
+            if "image" in sample:
+                found = problems(sample, tasks).values()
+                faults += [f"{source.where(index)}: {text}" for text in found]
+            return faults, _fingerprint(sample), sample.keys() - {"image"}
 
         tasks = source.tasks
         classes = [key for key, facts in tasks.items() if kind_of(key, facts) == "segmentation"]
@@ -130,8 +123,8 @@ class _LenientFolder(Folder):
         super().__init__(path, split, tasks)
 
     def _read(self, key, path):
-        facts = self._facts[key]
-        if facts["kind"] != "segmentation":
+        facts = self._facts.get(key, {})
+        if facts.get("kind") != "segmentation":
             return super()._read(key, path)
         stored = stored_labels(path)
         labels = as_classes(stored, facts, path)

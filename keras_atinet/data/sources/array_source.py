@@ -48,22 +48,39 @@ class ArraySource(Source):
         return matching_axes(self._geometry(range(0, len(self), step)))
 
     def __getitem__(self, index):
-        index = self._position(index)
-        sample = {"image": _image(*self._stored(index, "image", 3))}
-        for key in self.tasks:
-            array, where = self._stored(index, key, {"depth": 1, "normal": 3}.get(key))
-            if array is None:
-                continue
-            if array.shape[:2] != sample["image"].shape[:2]:
-                raise ValueError(
-                    "A target must be as large as its picture. Received: "
-                    f"{where} of {array.shape[:2]} for {sample['image'].shape[:2]} pixels."
-                )
-            if key == "segmentation":
-                sample[key] = _labels(array, where)
-            else:
-                sample[key] = _depth(array) if key == "depth" else self._normals(array)
+        sample, errors = self.read(index)
+        if errors:
+            raise errors[0]
         return sample
+
+    def read(self, index):
+        index = self._position(index)
+        sample, errors = {}, []
+        for key in ("image", *self.tasks):
+            try:
+                array = self._read(index, key, sample.get("image"))
+            except ValueError as error:
+                errors.append(error)
+                continue
+            if array is not None:
+                sample[key] = array
+        return sample, errors
+
+    def _read(self, index, key, image):
+        channels = {"image": 3, "depth": 1, "normal": 3}.get(key)
+        array, where = self._stored(index, key, channels)
+        if array is None:
+            return None
+        if image is not None and array.shape[:2] != image.shape[:2]:
+            raise ValueError(
+                "A target must be as large as its picture. Received: "
+                f"{where} of {array.shape[:2]} for {image.shape[:2]} pixels."
+            )
+        if key == "image":
+            return _image(array, where)
+        if key == "segmentation":
+            return _labels(array, where)
+        return _depth(array) if key == "depth" else self._normals(array)
 
     def where(self, index):
         return self._where(index, "image")

@@ -9,10 +9,13 @@ import numpy as np
 from keras_atinet.data.kinds import CLASS_FACTS
 from keras_atinet.data.source import Source
 from keras_atinet.data.sources.dataset_json import read_dataset_json
+from keras_atinet.data.sources.file_names import files_by_name
 from keras_atinet.data.sources.folder_facts import (
-    STANDARD_TASKS,
     checked_facts,
+    default_tasks,
     guess_tasks,
+    notes,
+    subfolder,
     subfolders,
 )
 from keras_atinet.data.sources.picture_files import (
@@ -54,9 +57,9 @@ class Folder(Source):
     Args:
         path: str or path of the folder.
         split: str, the subfolder to read, or None if the folder has no splits.
-        tasks: sequence of task keys to read, or None for those of `segmentation`, `depth` and
-            `normal` that the folder has. Other keys of `dataset.json`, such as
-            `segmentation40`, are read when asked for.
+        tasks: sequence of task keys to read, or None for those named `segmentation`, `depth` and
+            `normal`, or else the first of that kind, and all quantities. Other keys of
+            `dataset.json`, such as `segmentation40` beside `segmentation`, are read when asked for.
 
     Raises:
         FileNotFoundError: if the folder, the split, its pictures or a task are not there.
@@ -86,13 +89,14 @@ class Folder(Source):
         self._names = sorted(self._images)
         self._description = read_dataset_json(self.path)
         stated = self._description.get("tasks") or guess_tasks(self._root)
-        keys = [key for key in STANDARD_TASKS if key in stated] if tasks is None else list(tasks)
+        keys = default_tasks(stated) if tasks is None else list(tasks)
         self._facts = {key: checked_facts(self.path, key, stated) for key in keys}
         self._targets = {key: self._target_files(key) for key in keys}
         for key, facts in self._facts.items():
             if facts["kind"] == "segmentation":
                 self._settle_classes(key, facts, list(self._targets[key].values()))
         self.tasks = {key: _public(facts) for key, facts in self._facts.items()}
+        self.notes = notes(self._facts, tasks, stated)
 
     @functools.cached_property
     def image_size(self):
@@ -105,28 +109,27 @@ class Folder(Source):
         return len(self._names)
 
     def __getitem__(self, index):
-        name = self._names[self._position(index)]
-        with _naming("image"):
-            sample = {"image": read_image(self._images[name])}
-        size = sample["image"].shape[:2]
-        for key, files in self._targets.items():
-            if name not in files:
-                continue
-            with _naming(key):
-                sample[key] = self._read(key, files[name])
-                if sample[key].shape[:2] != size:
-                    raise ValueError(
-                        "A target must be as large as its picture. Received: "
-                        f"'{files[name]}' of {sample[key].shape[:2]} for "
-                        f"'{self._images[name]}' of {size} pixels."
-                    )
+        sample, errors = self.read(index)
+        if errors:
+            raise errors[0]
         return sample
+
+    def read(self, index):
+        name = self._names[self._position(index)]
+        sample, errors = {}, []
+        for key, files in {"image": self._images, **self._targets}.items():
+            if name in files:
+                with _naming(key, errors):
+                    array = self._read(key, files[name])
+                    self._check_size(name, files[name], array, sample.get("image"))
+                    sample[key] = array
+        return sample, errors
 
     def where(self, index):
         return f"'{self._images[self._names[index]]}'"
 
     def _target_files(self, key):
-        folder = self._root / self._facts[key]["folder"]
+        folder = subfolder(self._root, self._facts[key]["folder"])
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"The folder of task {key!r} is missing. Expected: '{folder}'. Received: "
@@ -144,20 +147,25 @@ class Folder(Source):
         return files
 
     def _files(self, folder, suffixes):
-        # name without suffix -> path
-        files = {}
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix.lower() not in suffixes or path.name.startswith("."):
-                continue
-            if path.stem in files:
-                self._refuse(
-                    "A name must occur once in a folder. "
-                    f"Received: '{files[path.stem]}' and '{path}'. Remove one."
-                )
-            files[path.stem] = path
-        return files
+        return files_by_name(folder, suffixes, self._refuse)
+
+    def _check_size(self, name, path, array, image):
+        size = array.shape[:2]
+        if image is not None and image.shape[:2] != size:
+            raise ValueError(
+                f"A target must be as large as its picture. Received: '{path}' of {size} for "
+                f"'{self._images[name]}' of {image.shape[:2]} pixels."
+            )
+        stated = tuple(self._description.get("image_size", size))
+        if image is None and stated != size:
+            raise ValueError(
+                f"A picture must have the `image_size` of dataset.json, {stated}. Received: "
+                f"'{path}' of {size} pixels. Correct it there, or leave it out."
+            )
 
     def _read(self, key, path):
+        if key == "image":
+            return read_image(path)
         facts = self._facts[key]
         return _READERS[facts["kind"]](path, facts)
 
@@ -169,6 +177,8 @@ class Folder(Source):
                 found = self._count_classes(paths, facts)
             facts["num_classes"], is_mask = max(found, 2), found < 2
             facts["counted_classes"] = True
+            if found > 1:
+                facts["classes_from"] = "one more than the largest label"
         if is_mask and not facts.keys() & {"values", "ignore_class"} and _has_only_255(paths):
             folder = f'"folder": "{facts["folder"]}"'
             self._refuse(
@@ -187,12 +197,16 @@ class Folder(Source):
 
 
 @contextlib.contextmanager
-def _naming(key):
-    # Errors say which key of the sample they are about.
+def _naming(key, errors=None):
+    # Errors say which key of the sample they are about; they are collected if there is a list.
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"The {key!r} of a sample cannot be read. {error}") from error
+        named = ValueError(f"The {key!r} of a sample cannot be read. {error}")
+        if errors is None:
+            raise named from error
+        named.__cause__ = error
+        errors.append(named)
 
 
 def _has_only_255(paths):

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
+from keras_atinet.data.sources.file_names import named_files
 
 _FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}
 
@@ -98,8 +99,14 @@ def _split_root(path, split):
 
 def _files(folder):
     # number -> path
-    paths = folder.glob("*.npy") if folder.is_dir() else ()
-    return {int(path.stem): path for path in paths if path.stem.isdecimal()}
+    files = {}
+    for path in named_files(folder, (".npy",)):
+        if path.stem.isdecimal() and files.setdefault(int(path.stem), path) != path:
+            raise ValueError(
+                "A number must occur once in a folder. "
+                f"Received: '{files[int(path.stem)]}' and '{path}'. Remove one."
+            )
+    return files
 
 
 def _load(path):

@@ -35,6 +35,7 @@ def test_verify_lists_every_fault(run, save, folder, capsys):
     save(train / "label13" / "3.png", np.full(SIZE, 77, "uint8"))
     save(train / "depth" / "stray.png", np.ones(SIZE, "uint16"))
     save(train / "depth" / "other.png", np.ones(SIZE, "uint16"))
+    (train / "normal" / "3.png").write_bytes(b"no picture")
     Image.open(test / "image" / "0.png").save(test / "image" / "0.jpg", quality=95)
     (test / "image" / "2.png").write_bytes((train / "image" / "4.png").read_bytes())
     assert run("verify", folder) == 1
@@ -46,15 +47,17 @@ def test_verify_lists_every_fault(run, save, folder, capsys):
         r"'depth' .*cut short.*train.depth.1\.png",
         r"'normal' .*as large as its picture.*train.normal.2\.png",
         r"'segmentation' .*class 77 in .*train.label13.3\.png",
+        r"'normal' .*cannot be decoded.*train.normal.3\.png",
         r"name must occur once.*test.image.0\.jpg.*test.image.0\.png",
         r"picture occurs twice: .*train.image.4\.png.*'train' and .*test.image.2\.png.*'test'",
     ]
     assert len(faults) == len(expected)
     for fault, pattern in zip(faults, expected, strict=True):
         assert re.search(pattern, fault)
-    assert first.startswith("train: 5 samples; segmentation 1,")
-    assert ignored == "  segmentation, ignored pixels: 576 of label 255 (25.0 %)"
-    assert second.startswith("test: 3 samples;") and total == "8 faults."
+    # A sample counts with the targets that can be read.
+    assert first == "train: 5 samples; segmentation 4, depth 3, normal 3"
+    assert ignored == "  segmentation, ignored pixels: 768 of label 255 (25.0 %)"
+    assert second.startswith("test: 3 samples;") and total == "9 faults."
 
 
 def test_verify_goes_on_after_a_split_that_cannot_be_opened(run, folder, capsys):

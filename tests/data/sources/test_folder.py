@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_atinet import runs
-from keras_atinet.data import Folder, prepare
+from keras_atinet.data import Folder, Subset, prepare, splits
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.backend_free
@@ -194,6 +194,73 @@ def test_kinds_are_stated(tmp_path):
             Folder(tmp_path, split=None, tasks=["flow"])
 
 
+def test_one_task_of_each_kind_is_read_by_default(root):
+    """That of the kind's name, or else the first; and all quantities."""
+    stated = {
+        "labels3": {"kind": "segmentation", "folder": "label4", "num_classes": 4},
+        "labels2": {"kind": "segmentation", "folder": "label4", "num_classes": 4},
+        "boxes": {},
+        "normal": {},
+        "normal2": {"folder": "normal"},
+        "flow": {"channels": 2},
+        "heat": {"channels": 1},
+    }
+    for name in ("flow", "heat"):
+        (root / "train" / name).mkdir()
+    (root / "dataset.json").write_text(json.dumps({"tasks": stated}))
+    source = Folder(root)
+    assert list(source.tasks) == ["labels3", "normal", "flow", "heat"]
+    assert source.notes == ("also described, not read: labels2, boxes, normal2 (--tasks)",)
+    assert Folder(root, tasks=["labels2"]).notes == ()
+    assert [task.name for task in runs.get_tasks(source)] == ["labels3", "normal"]
+    assert "not learned: flow, heat" in runs.get_notes(Subset(source, 2))[1]
+    assert [task.name for task in runs.get_tasks(source, single=True)] == ["labels3"]
+    with pytest.raises(ValueError, match=r"Received: 'flow', a quantity.*of your own"):
+        runs.get_tasks(source, ["normal", "flow"])
+    with pytest.raises(ValueError, match=r"to learn. Received: .*'flow'.*of your own"):
+        runs.get_tasks(Folder(root, tasks=["flow"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("label6", 6), ("labels_6", 6), ("label1000", 1000), ("label2023", 4), ("label06a", 4)],
+)
+def test_the_number_of_classes_in_a_name(root, name, count):
+    (root / "train" / "label4").rename(root / "train" / name)
+    source = Folder(root)
+    assert source.tasks["segmentation"]["num_classes"] == count
+    origin = "largest label" if count == 4 else f"by the name of the folder '{name}'"
+    assert f"segmentation: {count} classes, " in source.notes[0] and origin in source.notes[0]
+
+
+def test_names_are_compared_in_one_unicode_normalization(tmp_path):
+    """Archives from macOS have letters and accents apart."""
+    composed, apart = "t\u00fcr", "tu\u0308r"
+    save(tmp_path / "image" / f"{composed}.png", np.zeros((*SIZE, 3), "uint8"))
+    save(tmp_path / apart / f"{apart}.png", MILLIMETRES)
+    stated = {"tasks": {"depth": {"folder": composed}}}
+    (tmp_path / "dataset.json").write_text(json.dumps(stated))
+    assert set(Folder(tmp_path, split=None)[0]) == {"image", "depth"}
+    save(tmp_path / apart / f"{composed}.png", MILLIMETRES)
+    with pytest.raises(ValueError, match=r"'tu\\u0308r.png' and 't\\xfcr.png'"):
+        Folder(tmp_path, split=None)
+
+
+def test_folders_are_no_pictures_and_links_lead_somewhere(root):
+    images = root / "train" / "image"
+    (images / "d.png").mkdir()
+    (images / "._a.png").write_bytes(b"of macOS")
+    (root / "val" / "image" / "e.png").mkdir(parents=True)
+    assert len(Folder(root)) == 3 and splits(root) == ["train"]
+    (images / "e.png").symlink_to(images / "a.png")
+    assert len(Folder(root)) == 4
+    for target in (root / "nowhere.png", images / "f.png"):
+        (images / "f.png").symlink_to(target)
+        with pytest.raises(ValueError, match=r"image/f\.png', a link that leads nowhere"):
+            Folder(root)
+        (images / "f.png").unlink()
+
+
 def test_missing_parts_are_named(root):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Folder(root / "nowhere")
@@ -233,6 +300,14 @@ def test_inconsistent_folders_are_refused(root):
     save(root / "train" / "image" / "a.jpg", np.zeros((*SIZE, 3), "uint8"))
     with pytest.raises(ValueError, match=r"a\.jpg.*a\.png"):
         Folder(root)
+
+
+def test_the_stated_size_is_checked(root):
+    (root / "dataset.json").write_text('{"image_size": [8, 6], "tasks": {"normal": {}}}')
+    source = Folder(root)
+    assert source.image_size == (8, 6)
+    with pytest.raises(ValueError, match=r"dataset.json, \(8, 6\).*a\.png.*\(6, 8\)"):
+        source[0]
 
 
 @pytest.mark.parametrize(

@@ -158,3 +158,9 @@ def test_damaged_files_are_named(root, share):
     assert len(source[1]) == 4
     with pytest.raises(ValueError, match=r"cut short.*'depth' in .*depth.0\.npy"):
         source[0]
+
+
+def test_a_number_occurs_once(root):
+    np.save(root / "train" / "depth" / "01.npy", make_sample()["depth"])
+    with pytest.raises(ValueError, match=r"must occur once.*depth.01\.npy' and .*depth.1\.npy"):
+        MTANArrays(root)
