@@ -12,8 +12,6 @@ from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.recording import Checkpoint, History, TrainingTime
 from keras_atinet.training import PhaseSwitch
 
-TABLE = "table"
-
 
 def get_callbacks(run, settings, model):
     """Keras's callbacks for a run, in the order in which they must be called."""
@@ -33,7 +31,7 @@ def get_callbacks(run, settings, model):
     return callbacks
 
 
-def train(run, settings, command, verbose=TABLE, report=print, callbacks=()):
+def train(run, settings, command, verbose=None, report=print, callbacks=()):
     """Trains a new run, or resumes one that has a backup.
 
     A process that is killed at any moment loses the epoch that it was in; a resumed run gives the
@@ -43,7 +41,7 @@ def train(run, settings, command, verbose=TABLE, report=print, callbacks=()):
         run: `Run`.
         settings: dict with the keys of `DEFAULT`.
         command: str for `config.json`.
-        verbose: `"table"`, see `EpochTable`; or 0, 1 or 2, as for `fit`.
+        verbose: 0, 1 or 2, as for `fit`; or None for a table of short rows, see `EpochTable`.
         report: function that takes a line of text before training begins.
         callbacks: further callbacks. They are called before the epoch is written down.
 
@@ -79,14 +77,14 @@ def train(run, settings, command, verbose=TABLE, report=print, callbacks=()):
         f"{len(sources[0])} training and {len(sources[1])} held-out images. Writing to {run.path}."
     )
     with Interruption() as interruption, BottomLine() as line:
-        if verbose == TABLE:
+        if verbose is None:
             callbacks.append(EpochTable(line, num_batches(held_out), run.best_loss()))
         model.fit(
             batches,
             validation_data=held_out,
             initial_epoch=first,
             epochs=settings["epochs"],
-            verbose=0 if verbose == TABLE else verbose,
+            verbose=0 if verbose is None else verbose,
             callbacks=[*callbacks, interruption],
         )
     run.finish()
