@@ -117,3 +117,8 @@ def are_colors(value):
 def _is_color(value):
     is_triple = isinstance(value, list) and len(value) == 3 and all(map(is_whole, value))
     return is_triple and min(value) >= 0 and max(value) <= 255
+
+
+def is_orientation_choice(value):
+    """ "apply" (images are turned as EXIF says) or "ignore" (read as stored)"""
+    return value in ("apply", "ignore")

@@ -8,7 +8,7 @@ from keras_atinet.data.rules import check, wrong
 from keras_atinet.files import read_json
 from keras_atinet.tasks.names import check_name
 
-_RULES = {"image_size": rules.is_size}
+_RULES = {"image_size": rules.is_size, "exif_orientation": rules.is_orientation_choice}
 _TASK_RULES = {
     "kind": rules.is_kind,
     "folder": rules.is_subfolder,
