@@ -25,7 +25,8 @@ def run(arguments, argv):
     paths = find_pictures(arguments.images, out)
     names = unique_names(paths)
     model = runs.load_model(runs.find_model(arguments.model)[0])
-    print(f"{len(paths)} picture{'s'[: len(paths) != 1]}")
+    if len(paths) > 1:
+        print(f"{len(paths)} pictures")
     files.make_folder(out)
     bar = keras.utils.Progbar(len(paths), unit_name="picture") if is_verbose(arguments) else None
     read = functools.partial(_read, size=model.input_shape[1:3])
@@ -43,8 +44,10 @@ def run(arguments, argv):
     for path, name in zip(paths, names, strict=True):
         if name != path.stem:
             print(f"{path}: NAME is {name}")
-    tasks = ", ".join(f"NAME_{task.name}.png" for task in model.tasks)
-    print(f"{len(paths) - len(faults)} predicted, in {out}: NAME.npz, {tasks}")
+    if len(faults) < len(paths):
+        name = names[0] if len(paths) == 1 else "NAME"
+        written = ", ".join([f"{name}.npz", *(f"{name}_{task.name}.png" for task in model.tasks)])
+        print(f"{len(paths) - len(faults)} predicted, in {out}: {written}")
     for fault in faults:
         print(f"keras-atinet: error: {fault}", file=sys.stderr)
     return 1 if faults else 0
