@@ -4,6 +4,7 @@ from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.internals import built_shape, track, untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
+from keras_atinet.models.saving import Saving
 from keras_atinet.tasks.names import check_log_names
 from keras_atinet.training import (
     Fitting,
@@ -18,7 +19,7 @@ from keras_atinet.training import (
 ON_NONFINITE = ("raise", "skip")
 
 
-class MultiTaskModel(Fitting, TrainStep, keras.Model):
+class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
     """A functional `keras.Model` from one image to a dict of predictions, one per task.
 
     Subclasses build the graph and call this constructor. Losses, metrics and the masks of valid

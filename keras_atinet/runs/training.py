@@ -43,7 +43,10 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
         callbacks: further callbacks. They are called before the epoch is written down.
 
     Raises:
-        ValueError: if the data have no label of a task, see `check_labels`.
+        ValueError: if the data have no label of a task, see `check_labels`, or no state to resume
+            from can be read.
+        OSError: if the disk is full, or a file cannot be written for another reason. What was
+            written before is unchanged; the folder can be resumed.
         FloatingPointError: as `MultiTaskModel.compile` says of `on_nonfinite`. The folder holds
             what the last epoch before left, and can be resumed.
         KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
@@ -57,8 +60,7 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
         report(note)
     check_labels(sources, tasks)
     model = get_model(settings, tasks)
-    first = run.backup.restore(model)
-    run.forget_after(first)
+    first = run.restore(model, report)
     sizes = settings["image_size"], settings["batch_size"]
     augment = random_mirror if settings["augment"] else False
     order = {"shuffle": True, "augment": augment, "seed": settings["seed"], "first_epoch": first}
