@@ -22,7 +22,7 @@ import time
 import keras
 
 from keras_atinet import PhaseSwitch, evaluation, runs, study
-from keras_atinet.study.planning import SCALES
+from keras_atinet.settings import SCALES
 from keras_atinet.study.tables import markdown, score, title
 from keras_atinet.training.optimizer import GroupedOptimizer
 

@@ -1,4 +1,5 @@
 import ast
+import gzip
 import importlib.metadata
 import os
 import re
@@ -16,6 +17,8 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # A module imports from its own folder and from what stands before it here.
 ORDER = [
     "version",
+    "deferral",
+    "settings",
     "files",
     "internals",
     "ops",
@@ -38,7 +41,8 @@ ORDER = [
     "cli",
     "__main__",
 ]
-# As if some packages were not installed; then the import, and the help of the command line.
+# As if some packages were not installed; then the import, a saved model, and the help of the
+# command line.
 SCRIPT = """
 import sys
 
@@ -57,8 +61,11 @@ sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
 import keras_atinet
 from keras_atinet.cli import main
 print(keras_atinet.__version__)
+model = keras_atinet._keras.saving.load_model(sys.argv.pop(1))
+print(type(model) is keras_atinet.ATINet)
 main(["--help"])
 """
+SAVED = Path(__file__).parent / "saved" / "atinet.keras.gz"
 
 
 def modules():
@@ -144,10 +151,10 @@ def test_only_the_public_keras_is_used():
                 assert not (isinstance(node.value, ast.Name) and node.value.id == "keras"), path
 
 
-def run_without(packages):
+def run_without(packages, file):
     environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend()}
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT, *packages],
+        [sys.executable, "-c", SCRIPT, file, *packages],
         env=environment,
         capture_output=True,
         text=True,
@@ -155,17 +162,21 @@ def run_without(packages):
     )
 
 
-def test_imports_with_one_backend_and_nothing_optional():
+def test_imports_with_one_backend_and_nothing_optional(tmp_path):
     others = BACKENDS - {keras.backend.backend()}
     optional = {"matplotlib", "PIL", "keras_tuner", "tensorflow_datasets", "pandas", "pyarrow"}
-    result = run_without(others | optional)
+    file = tmp_path / "saved.keras"
+    file.write_bytes(gzip.decompress(SAVED.read_bytes()))
+    result = run_without(others | optional, file)
     assert result.returncode == 0, result.stderr
-    version, usage, *_ = result.stdout.splitlines()
+    version, is_known, usage, *_ = result.stdout.splitlines()
     assert version == keras_atinet.__version__ and usage.startswith("usage: keras-atinet")
+    # The import alone lets Keras load a model.
+    assert is_known == "True"
 
 
 def test_without_a_backend_the_error_names_it():
-    result = run_without(BACKENDS)
+    result = run_without(BACKENDS, "none")
     assert result.returncode != 0
     last_line = result.stderr.strip().splitlines()[-1]
     assert last_line.startswith(("ImportError", "ModuleNotFoundError"))

@@ -4,29 +4,10 @@ import json
 import pathlib
 
 from keras_atinet import evaluation, runs
-from keras_atinet.cli.options import COUNT, add_model, add_verbose
 from keras_atinet.cli.sources import absolute
 from keras_atinet.data import splits
 from keras_atinet.evaluation.results import to_json
 from keras_atinet.evaluation.scoring import with_averaging
-
-SUMMARY = "Print losses and metrics of a model."
-
-
-def add_options(parser):
-    add_model(parser)
-    add = parser.add_argument
-    add("--data", metavar="SOURCE", help="as for train (default: the run's)")
-    add("--split", help="part of the data (default: the run's held-out one, test)")
-    add("--batch-size", help="images in a batch (default: the run's, 8)", **COUNT)
-    add(
-        "--averaging",
-        choices=("pixel", "batch"),
-        help="metrics of all pixels, or the mean of those of the batches (default: the model's)",
-    )
-    add("--baseline", action="store_true", help="print the best constant prediction as well")
-    add("--json", metavar="FILE", help="write the numbers to a file as well")
-    add_verbose(parser, "progress bars, or one line (default: 0)")
 
 
 def run(arguments, argv):

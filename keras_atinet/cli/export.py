@@ -7,32 +7,7 @@ import tempfile
 import numpy as np
 
 from keras_atinet import exporting, runs
-from keras_atinet.cli.options import COUNT, IMAGE_SIZE
 from keras_atinet.data import Subset, splits
-
-SUMMARY = (
-    "Write a trained model, folded for inference, for another runtime; see docs/export.md. "
-    "Each format is written on one backend, whichever the model was trained on."
-)
-
-
-def add_options(parser):
-    add = parser.add_argument
-    add("model", metavar="MODEL", help="a .keras file, or a run folder for its best model")
-    add("--format", required=True, choices=list(exporting.FORMATS), help="what to write")
-    add("--out", metavar="FILE", help="file or folder to write (default: beside the .keras file)")
-    sizes = parser.add_mutually_exclusive_group()
-    text = "pixels, divisible by 32 (default: the model's)"
-    sizes.add_argument("--image-size", help=text, **IMAGE_SIZE)
-    sizes.add_argument("--any-size", action="store_true", help="take images of any such size")
-    add("--batch-size", help="the only one to take (default: any)", **COUNT)
-    group = parser.add_argument_group(f"int8, of {' and '.join(exporting.QUANTIZED)}")
-    group.add_argument("--int8", action="store_true", help="weights and activations in 8 bits")
-    text = "whose images to calibrate with (default: the run's)"
-    group.add_argument("--data", metavar="SOURCE", help=text)
-    text = "training images to calibrate with (default: %(default)s)"
-    group.add_argument("--calibration-images", default=200, help=text, **COUNT)
-    parser.set_defaults(required_backend=_required_backend)
 
 
 def run(arguments, argv):
@@ -66,10 +41,6 @@ def run(arguments, argv):
         return
     for name, difference in _differences(model, out, size, batch_size).items():
         print(f"{name:14}mean difference from Keras {difference:.1e}")
-
-
-def _required_backend(arguments):
-    return exporting.FORMATS[arguments.format].backend
 
 
 def _input_shape(arguments, channels):

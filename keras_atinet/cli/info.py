@@ -7,7 +7,6 @@ import keras
 from keras_atinet import models, runs
 from keras_atinet.runs import environment
 
-SUMMARY = "Print versions, devices, and the facts of a model."
 _NETWORKS = (
     ("ATINet", models.ATINet, {}),
     ("MTAN", models.MTAN, {}),
@@ -20,10 +19,6 @@ _OPTIONAL = (
     *("h5py", "pyarrow", "datasets"),
     *("onnx", "tf2onnx", "onnxruntime", "openvino", "nncf", "ai-edge-litert"),
 )
-
-
-def add_options(parser):
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a .keras file or a run folder")
 
 
 def run(arguments, argv):

@@ -5,20 +5,8 @@ import pathlib
 import numpy as np
 
 from keras_atinet import runs
-from keras_atinet.cli.options import add_model
 from keras_atinet.data import resize
 from keras_atinet.data.sources.pillow import pillow
-
-SUMMARY = (
-    "Predict image files: a picture for each task, and NAME.npz with the arrays at the "
-    "network's size (class numbers, metres, unit vectors)."
-)
-
-
-def add_options(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture of any size and format")
-    add_model(parser)
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
 
 
 def run(arguments, argv):

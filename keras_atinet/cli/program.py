@@ -1,18 +1,13 @@
-"""The command line: its parser, the choice of the backend, and errors."""
+"""The command line: the choice of the backend, and errors."""
 
-import argparse
+import importlib
 import os
 import pathlib
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import keras
-
-from keras_atinet.cli import evaluate, export, info, predict, report, reproduce, search, train
-from keras_atinet.cli.data import inspect, prepare, verify
-from keras_atinet.cli.options import add_common
-from keras_atinet.internals import tensorflow_only_if_imported
+from keras_atinet import deferral
+from keras_atinet.cli.parser import build_parser, options_of
+from keras_atinet.settings import BACKENDS
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 
@@ -30,9 +25,15 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
     try:
-        _use_backend(arguments, argv)
+        _choose_backend(arguments)
+        # Unless the user wants them, no lines of TensorFlow about its start.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        deferral.complete()
+        from keras_atinet.internals import tensorflow_only_if_imported
+
+        command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")
         with tensorflow_only_if_imported():
-            return arguments.run(arguments, argv) or 0
+            return command.run(arguments, argv) or 0
     except KeyboardInterrupt:
         print("keras-atinet: interrupted", file=sys.stderr)
         return 130
@@ -44,14 +45,24 @@ def main(argv=None):
         return 1 if isinstance(error, FloatingPointError) else 2
 
 
-def _use_backend(arguments, argv):
-    # Keras fixes its backend when it is imported, so another one needs a new process.
-    backend = arguments.backend or arguments.required_backend(arguments)
-    if backend in (None, keras.backend.backend()):
+def _choose_backend(arguments):
+    required = getattr(options_of(arguments.command), "required_backend", lambda arguments: None)
+    backend = arguments.backend or required(arguments)
+    if backend is None:
         return
-    sys.stdout.flush()
-    command = [sys.executable, "-m", "keras_atinet", *argv]
-    os.execve(sys.executable, command, {**os.environ, "KERAS_BACKEND": backend})
+    if backend not in BACKENDS:
+        raise ValueError(
+            f"The backend of the run must be one of {BACKENDS}. Received: {backend!r}. "
+            "Name one by `--backend`."
+        )
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+    elif backend != (used := sys.modules["keras"].backend.backend()):
+        # Only where Python code calls `main`.
+        raise ValueError(
+            f"The command needs the backend '{backend}', but Keras has been imported with another. "
+            f"Received: '{used}'. Set the environment variable KERAS_BACKEND={backend} before."
+        )
 
 
 def _is_check(error):
@@ -61,29 +72,3 @@ def _is_check(error):
         traceback = traceback.tb_next
     package = pathlib.Path(__file__).parents[1]
     return package in pathlib.Path(traceback.tb_frame.f_code.co_filename).parents
-
-
-def build_parser():
-    parser = argparse.ArgumentParser(
-        prog="keras-atinet",
-        description="Multi-task dense prediction: train, evaluate and use ATI-Net and its peers.",
-        epilog="`keras-atinet COMMAND --help` has the options of a command.",
-    )
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_commands(subparsers, train, evaluate, predict, export, info)
-    text = "Look at data, check them, or write them in a fast form."
-    data = subparsers.add_parser("data", help=text, description=text)
-    data_subparsers = data.add_subparsers(required=True, metavar="COMMAND")
-    _add_commands(data_subparsers, inspect, verify, prepare)
-    _add_commands(subparsers, reproduce, report, search)
-    return parser
-
-
-def _add_commands(subparsers, *modules):
-    # Each module is a file of the command's name with `SUMMARY`, `add_options` and `run`.
-    for module in modules:
-        name = module.__name__.rpartition(".")[2]
-        parser = subparsers.add_parser(name, help=module.SUMMARY, description=module.SUMMARY)
-        parser.set_defaults(run=module.run, required_backend=lambda arguments: None)
-        add_common(parser)
-        module.add_options(parser)

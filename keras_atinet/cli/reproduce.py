@@ -1,6 +1,5 @@
 """`keras-atinet reproduce`."""
 
-import argparse
 import pathlib
 import shlex
 import sys
@@ -8,67 +7,16 @@ import sys
 import keras
 
 from keras_atinet import runs, study
-from keras_atinet.balancing import BALANCERS
-from keras_atinet.cli.options import COUNT, FILTERS, IMAGE_SIZE, PRECISIONS, SOURCES, add_verbose
+from keras_atinet.cli.options.reproduce import OVERRIDES
 from keras_atinet.cli.sources import absolute, check_num_samples, two_splits
+from keras_atinet.settings import PROTOCOLS, SCALES
 from keras_atinet.study.output import study_facts, write_tables
-
-SUMMARY = (
-    "Train the networks of the paper the paper's way and tabulate their scores. The same "
-    "command goes on where it was stopped, or adds networks, balancers and seeds."
-)
-_OVERRIDES = {
-    "image_size": IMAGE_SIZE,
-    "filters": FILTERS,
-    "epochs": COUNT,
-    "batch_size": COUNT,
-    "num_samples": COUNT,
-    "learning_rate": {"type": float, "metavar": "X"},
-    "dtype": {"choices": PRECISIONS},
-}
-
-
-def add_options(parser):
-    add = parser.add_argument
-    add("table", choices=("table1",), help="Table I: networks and their scores")
-    add("--data", required=True, metavar="SOURCE", help="'rooms', or a " + SOURCES)
-    add("--out", required=True, metavar="DIR", help="folder of the study")
-    add(
-        "--scale",
-        choices=list(study.SCALES),
-        default="small",
-        help="sizes: paper (288 x 384, 200 epochs), small (64 x 96, a quarter of the filters, 30 "
-        "epochs), tiny (to see that it runs) (default: %(default)s)",
-    )
-    add(
-        "--protocol",
-        choices=list(study.PROTOCOLS),
-        default="both",
-        help="paper: train on all, score the last epochs; clean: hold out a tenth to choose a "
-        "checkpoint; both scores of networks trained on nine tenths (default: %(default)s)",
-    )
-    add(
-        "--models",
-        nargs="+",
-        choices=list(study.NETWORKS),
-        default=list(study.NETWORKS),
-        help="networks; single stands for one for each task (default: all)",
-    )
-    names = list(BALANCERS)
-    add("--balancers", nargs="+", choices=names, default=["dwa"], help="(default: dwa)")
-    add("--seeds", default=3, help="from 0 (default: %(default)s)", **COUNT)
-    add("--splits", nargs=2, metavar=("TRAIN", "TEST"), help="(default: the first two)")
-    group = parser.add_argument_group("instead of what the scale says")
-    for name, keywords in _OVERRIDES.items():
-        option = f"--{name.replace('_', '-')}"
-        group.add_argument(option, default=argparse.SUPPRESS, **keywords)
-    add_verbose(parser, "progress bars, or a line per epoch (default: 0)")
 
 
 def run(arguments, argv):
     """Trains the runs of a study that are not finished, and writes its tables and its page."""
     out = pathlib.Path(arguments.out)
-    hold_out, protocols = study.PROTOCOLS[arguments.protocol]
+    hold_out, protocols = PROTOCOLS[arguments.protocol]
     settings = _settings(arguments, hold_out)
     source = runs.get_source(settings, settings["splits"][0])
     tasks = runs.get_tasks(source)
@@ -102,9 +50,9 @@ def run(arguments, argv):
 
 
 def _settings(arguments, hold_out):
-    explicit = {key: value for key, value in vars(arguments).items() if key in _OVERRIDES}
+    explicit = {key: value for key, value in vars(arguments).items() if key in OVERRIDES}
     check_num_samples(explicit, arguments.data)
-    settings = {**study.SCALES[arguments.scale], "hold_out": hold_out, "averaging": "batch"}
+    settings = {**SCALES[arguments.scale], "hold_out": hold_out, "averaging": "batch"}
     settings |= explicit
     settings["data"] = absolute(arguments.data)
     settings["splits"] = arguments.splits or two_splits(settings["data"])

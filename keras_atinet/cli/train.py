@@ -1,74 +1,14 @@
 """`keras-atinet train`."""
 
-import argparse
 import pathlib
 import shlex
 import sys
 
 from keras_atinet import evaluation, runs, visualization
-from keras_atinet.balancing import BALANCERS
-from keras_atinet.cli.options import COUNT, FILTERS, IMAGE_SIZE, PRECISIONS, SOURCES, add_verbose
 from keras_atinet.cli.sources import absolute, check_num_samples, two_splits
 from keras_atinet.data import Subset
-from keras_atinet.models.multi_task_model import ON_NONFINITE
 
-SUMMARY = "Train a network into a run folder; without options a small ATI-Net on made-up rooms."
 _PICTURE_SAMPLES = 4
-
-
-def add_options(parser):
-    default, paper = runs.DEFAULT, runs.PAPER
-
-    def add(option, text, **kwargs):
-        key = option.lstrip("-").replace("-", "_")
-        values = _shown(default[key])
-        if paper[key] != default[key]:
-            values += f"; recipe paper: {_shown(paper[key])}"
-        # An option that is not given leaves its key to the recipe.
-        parser.add_argument(
-            option, help=f"{text} (default: {values})", default=argparse.SUPPRESS, **kwargs
-        )
-
-    add("--data", f"'rooms', made up on the fly; or a {SOURCES}", metavar="SOURCE")
-    text = "parts to learn from and to hold out; else the first two, as train and val"
-    add("--splits", text, nargs=2, metavar=("TRAIN", "TEST"))
-    add("--model", "the network", choices=list(runs.MODELS))
-    text = "what to predict, e.g. depth normal; none named: all, or the first for single"
-    add("--tasks", text, nargs="+", metavar="TASK")
-    add("--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
-    add("--filters", "width of each of the five levels", **FILTERS)
-    add("--epochs", "passes over the training images", **COUNT)
-    add("--batch-size", "images in a batch", **COUNT)
-    add("--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
-    add("--balancer", "how the tasks are weighed", choices=list(BALANCERS))
-    text = "balanced: in the loss, rare classes weigh more, by median frequency"
-    add("--class-weights", text, choices=["balanced"])
-    add("--temperature", "of the balancer dwa", type=float, metavar="X")
-    add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
-    text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
-    add("--on-nonfinite", text, choices=ON_NONFINITE)
-    add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
-    add("--dtype", "precision", choices=PRECISIONS)
-    add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
-    add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
-    add("--num-samples", "rooms to learn from, plus a quarter held out", **COUNT)
-    parser.add_argument(
-        "--recipe",
-        choices=list(runs.RECIPES),
-        help="where the defaults come from; paper also makes Split deep (default: default)",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        help="run folder, new or empty (default: runs/MODEL-DATA-NUMBER)",
-    )
-    parser.add_argument(
-        "--resume",
-        metavar="RUN",
-        help="go on with an interrupted run; of its settings, --on-nonfinite may change",
-    )
-    add_verbose(parser, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
-    parser.set_defaults(required_backend=_required_backend)
 
 
 def run(arguments, argv):
@@ -102,12 +42,6 @@ def _what_is_left(folder):
     kept = f"the state after epoch {epochs}" if epochs else "no finished epoch"
     command = f"keras-atinet train --resume {path} --on-nonfinite skip"
     return f"The run folder has {kept}; go on without such steps: {command}"
-
-
-def _required_backend(arguments):
-    if arguments.resume:
-        return runs.Run(arguments.resume).read_config()["versions"]["backend"]
-    return None
 
 
 def _explicit(arguments):
@@ -189,11 +123,3 @@ def _draw(folder, model, settings):
         print(f"No {folder.predictions.name}: {error}", file=sys.stderr)
         return
     figure.savefig(folder.predictions)
-
-
-def _shown(value):
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)

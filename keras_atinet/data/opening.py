@@ -14,8 +14,8 @@ from keras_atinet.data.sources.hugging_face import HuggingFace
 from keras_atinet.data.sources.mtan_arrays import MTANArrays
 from keras_atinet.data.sources.parquet import Parquet
 from keras_atinet.data.sources.tfds import TFDS
+from keras_atinet.settings import ROOMS
 
-ROOMS = "rooms"
 _HUB, _TFDS = "huggingface:", "tfds:"
 _MATLAB_FILE = "nyu_depth_v2_labeled.mat"
 _SPLIT_ORDER = ("train", "training", "val", "validation", "valid", "test", "testing")

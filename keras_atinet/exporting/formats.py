@@ -1,41 +1,14 @@
 """What a model can be exported to, and on which backend."""
 
-import dataclasses
 import importlib.util
 import pathlib
 import warnings
 
 import keras
 
+from keras_atinet.settings import FORMATS
+
 _MIN_SIZE = 64  # of an image of any size in a program of PyTorch, which takes a 1 for fixed
-
-
-@dataclasses.dataclass(frozen=True)
-class Format:
-    """A format of files.
-
-    Args:
-        title: str, the runtime that reads it.
-        backend: str, the backend of Keras that writes it.
-        suffix: str, of the file; empty for a folder.
-        writers: tuple of str, the packages that write it, beside the backend.
-        keras: tuple of int, the oldest version of Keras that writes it.
-    """
-
-    title: str
-    backend: str
-    suffix: str
-    writers: tuple = ()
-    keras: tuple = (3, 12)
-
-
-FORMATS = {
-    "tf_saved_model": Format("TensorFlow", "tensorflow", ""),
-    "onnx": Format("ONNX Runtime", "tensorflow", ".onnx", ("onnx", "tf2onnx")),
-    "openvino": Format("OpenVINO", "tensorflow", ".xml", ("openvino",)),
-    "litert": Format("LiteRT", "tensorflow", ".tflite", keras=(3, 13)),
-    "torch": Format("torch.export", "torch", ".pt2", keras=(3, 15)),
-}
 
 
 def export_model(model, path, format="onnx", input_shape=None, batch_size=None):

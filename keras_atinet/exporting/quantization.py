@@ -6,7 +6,8 @@ import tempfile
 import numpy as np
 
 from keras_atinet.data import resize
-from keras_atinet.exporting.formats import FORMATS, check_packages
+from keras_atinet.exporting.formats import check_packages
+from keras_atinet.settings import QUANTIZED
 
 
 def quantize(path, out, images):
@@ -107,4 +108,3 @@ def _quantize_openvino(path, out, images):
 
 
 _TOOLS = {".onnx": ("onnxruntime", _quantize_onnx), ".xml": ("nncf", _quantize_openvino)}
-QUANTIZED = [name for name, form in FORMATS.items() if form.suffix in _TOOLS]

@@ -5,6 +5,7 @@ from keras_atinet.internals import built_shape, track, untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
 from keras_atinet.models.saving import Saving
+from keras_atinet.settings import ON_NONFINITE
 from keras_atinet.tasks.names import check_log_names
 from keras_atinet.training import (
     Fitting,
@@ -15,8 +16,6 @@ from keras_atinet.training import (
     check_hooks,
     group_optimizer,
 )
-
-ON_NONFINITE = ("raise", "skip")
 
 
 class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):

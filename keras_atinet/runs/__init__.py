@@ -10,8 +10,8 @@ from keras_atinet.runs.data import (
     get_sources,
     get_tasks,
 )
-from keras_atinet.runs.model import count_parameters, get_model
+from keras_atinet.runs.model import MODELS, count_parameters, get_model
 from keras_atinet.runs.run import Run
 from keras_atinet.runs.saved_model import find_model, load_model
-from keras_atinet.runs.settings import DEFAULT, MODELS, PAPER, RECIPES, ROOMS
 from keras_atinet.runs.training import get_callbacks, train
+from keras_atinet.settings import DEFAULT, PAPER, RECIPES, ROOMS

@@ -9,7 +9,7 @@ from keras import ops
 from keras_atinet import data, evaluation
 from keras_atinet.data import Batches, Rooms, Subset, hold_out, open_source, pipeline
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
-from keras_atinet.runs.settings import ROOMS
+from keras_atinet.settings import ROOMS
 from keras_atinet.tasks import TASKS, SemanticSegmentation
 
 _TEST_SHARE = 0.25  # held-out rooms for each training room

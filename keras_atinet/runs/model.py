@@ -6,7 +6,14 @@ import keras
 
 from keras_atinet import models
 from keras_atinet.balancing import DynamicWeightAverage
-from keras_atinet.runs.settings import MODELS
+
+MODELS = {
+    "single": models.SingleTask,
+    "split": models.Split,
+    "mtan": models.MTAN,
+    "padnet": models.PADNet,
+    "atinet": models.ATINet,
+}
 
 
 def get_model(settings, tasks):

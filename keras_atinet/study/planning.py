@@ -4,39 +4,6 @@ from typing import NamedTuple
 
 from keras_atinet import runs
 
-SCALES = {
-    "paper": runs.PAPER,
-    "small": {
-        **runs.PAPER,
-        "image_size": [64, 96],
-        "filters": [16, 32, 64, 128, 128],
-        "epochs": 30,
-        "batch_size": 8,
-        "learning_rate": 5e-4,
-    },
-    "tiny": {
-        **runs.PAPER,
-        "image_size": [32, 32],
-        "filters": [4, 4, 4, 4, 4],
-        "epochs": 4,
-        "batch_size": 4,
-        "learning_rate": 1e-3,
-        "num_samples": 20,
-    },
-}
-NETWORKS = {
-    "single": "One Task",
-    "split": "Split",
-    "mtan": "MTAN",
-    "padnet": "PAD-Net",
-    "atinet": "ATI-Net",
-}
-# Share of the training samples that a protocol holds out, and the scores that it shows.
-PROTOCOLS = {
-    "both": (0.1, ("paper", "clean")),
-    "paper": (0.0, ("paper",)),
-    "clean": (0.1, ("clean",)),
-}
 SCORED_EPOCHS = 10
 _OF_A_TRIAL = ("model", "tasks", "balancer", "seed")
 
@@ -54,7 +21,7 @@ def plan(settings, task_names, models, balancers, seeds):
     Args:
         settings: dict with the keys of `runs.DEFAULT`, common to all runs.
         task_names: list of str. `"single"` stands for a network for each.
-        models: sequence of keys of `NETWORKS`.
+        models: sequence of keys of `settings.NETWORKS`.
         balancers: sequence of names of balancers. Single networks have none.
         seeds: sequence of int.
 

@@ -5,7 +5,7 @@ import statistics
 from dataclasses import dataclass, field
 
 from keras_atinet.evaluation import delta_m
-from keras_atinet.study.planning import NETWORKS
+from keras_atinet.settings import NETWORKS
 from keras_atinet.study.published import METRICS, published
 
 AVERAGES = ("metrics", "tasks")

@@ -10,7 +10,7 @@ import pytest
 from keras_atinet import cli, evaluation, runs
 from keras_atinet import study as study_package
 from keras_atinet.runs.recording import write_rows
-from keras_atinet.study import NETWORKS
+from keras_atinet.settings import NETWORKS
 from keras_atinet.study.training import _last_scores
 from keras_atinet.tasks import standardize_tasks
 

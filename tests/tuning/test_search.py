@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from keras_atinet import cli
-from keras_atinet.cli.program import build_parser
+from keras_atinet.cli.parser import build_parser
 
 keras_tuner = pytest.importorskip("keras_tuner")
 tuning = pytest.importorskip("keras_atinet.tuning")

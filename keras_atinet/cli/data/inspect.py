@@ -6,8 +6,7 @@ import shlex
 import numpy as np
 
 from keras_atinet import runs, visualization
-from keras_atinet.cli.data.options import add_source, source_options, split_name
-from keras_atinet.cli.options import COUNT
+from keras_atinet.cli.data.sources import source_options, split_name
 from keras_atinet.data import open_source
 from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.kinds import kind_of
@@ -15,17 +14,8 @@ from keras_atinet.data.opening import recognize
 from keras_atinet.data.preparation.statistics import Statistics
 from keras_atinet.tasks import TASKS
 
-SUMMARY = "Print sizes, ranges, classes and what is missing; write a picture of some samples."
 _NUM_ROWS = 6  # of the picture
 _UNREADABLE = (ValueError, OSError)
-
-
-def add_options(parser):
-    add_source(parser)
-    text = "samples of each split to look at, evenly spaced (default: %(default)s)"
-    parser.add_argument("--num-samples", default=200, help=text, **COUNT)
-    text = "picture to write (default: SOURCE-samples.png)"
-    parser.add_argument("--out", metavar="FILE", help=text)
 
 
 def run(arguments, argv):

@@ -2,19 +2,9 @@
 
 import pathlib
 
-from keras_atinet.cli.data.options import add_source, add_workers, is_verbose, source_options
-from keras_atinet.cli.options import IMAGE_SIZE
+from keras_atinet.cli.data.sources import is_verbose, source_options
 from keras_atinet.data import open_source, prepare
 from keras_atinet.data.opening import recognize
-
-SUMMARY = "Write data as arrays, to be read many times faster; can be stopped and continued."
-
-
-def add_options(parser):
-    add_source(parser)
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write to")
-    parser.add_argument("--image-size", help="(default: the source's)", **IMAGE_SIZE)
-    add_workers(parser)
 
 
 def run(arguments, argv):

@@ -2,22 +2,9 @@
 
 import keras
 
-from keras_atinet.cli.data.options import (
-    add_source,
-    add_workers,
-    is_verbose,
-    source_options,
-    split_name,
-)
+from keras_atinet.cli.data.sources import is_verbose, source_options, split_name
 from keras_atinet.data.opening import recognize
 from keras_atinet.data.preparation.verification import Verification
-
-SUMMARY = "Read every sample and list each fault; the exit status is 1 if there is one."
-
-
-def add_options(parser):
-    add_source(parser)
-    add_workers(parser)
 
 
 def run(arguments, argv):

@@ -2,18 +2,19 @@
 
 import argparse
 
+from keras_atinet.settings import BACKENDS
+
 SOURCES = (
     "folder of images and targets, of MTAN arrays, of parquet files, or one that `data prepare` "
     "wrote; nyu_depth_v2_labeled.mat; huggingface:NAME; tfds:NAME"
 )
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def add_common(parser):
     """Adds the options that every command has."""
     parser.add_argument(
         "--backend",
-        choices=("tensorflow", "jax", "torch"),
+        choices=BACKENDS,
         help="(default: that of the resumed run, or Keras's own: KERAS_BACKEND or keras.json)",
     )
     parser.add_argument(

@@ -1,0 +1,10 @@
+"""Options of `keras-atinet data verify`."""
+
+from keras_atinet.cli.options.data.shared import add_source, add_workers
+
+SUMMARY = "Read every sample and list each fault; the exit status is 1 if there is one."
+
+
+def add_options(parser):
+    add_source(parser)
+    add_workers(parser)

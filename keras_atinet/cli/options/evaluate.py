@@ -1,0 +1,21 @@
+"""Options of `keras-atinet evaluate`."""
+
+from keras_atinet.cli.options.shared import COUNT, add_model, add_verbose
+
+SUMMARY = "Print losses and metrics of a model."
+
+
+def add_options(parser):
+    add_model(parser)
+    add = parser.add_argument
+    add("--data", metavar="SOURCE", help="as for train (default: the run's)")
+    add("--split", help="part of the data (default: the run's held-out one, test)")
+    add("--batch-size", help="images in a batch (default: the run's, 8)", **COUNT)
+    add(
+        "--averaging",
+        choices=("pixel", "batch"),
+        help="metrics of all pixels, or the mean of those of the batches (default: the model's)",
+    )
+    add("--baseline", action="store_true", help="print the best constant prediction as well")
+    add("--json", metavar="FILE", help="write the numbers to a file as well")
+    add_verbose(parser, "progress bars, or one line (default: 0)")

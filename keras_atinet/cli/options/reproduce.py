@@ -1,0 +1,56 @@
+"""Options of `keras-atinet reproduce`."""
+
+import argparse
+
+from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose
+from keras_atinet.settings import BALANCERS, NETWORKS, PRECISIONS, PROTOCOLS, SCALES
+
+SUMMARY = (
+    "Train the networks of the paper the paper's way and tabulate their scores. The same "
+    "command goes on where it was stopped, or adds networks, balancers and seeds."
+)
+OVERRIDES = {
+    "image_size": IMAGE_SIZE,
+    "filters": FILTERS,
+    "epochs": COUNT,
+    "batch_size": COUNT,
+    "num_samples": COUNT,
+    "learning_rate": {"type": float, "metavar": "X"},
+    "dtype": {"choices": PRECISIONS},
+}
+
+
+def add_options(parser):
+    add = parser.add_argument
+    add("table", choices=("table1",), help="Table I: networks and their scores")
+    add("--data", required=True, metavar="SOURCE", help="'rooms', or a " + SOURCES)
+    add("--out", required=True, metavar="DIR", help="folder of the study")
+    add(
+        "--scale",
+        choices=SCALES,
+        default="small",
+        help="sizes: paper (288 x 384, 200 epochs), small (64 x 96, a quarter of the filters, 30 "
+        "epochs), tiny (to see that it runs) (default: %(default)s)",
+    )
+    add(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="both",
+        help="paper: train on all, score the last epochs; clean: hold out a tenth to choose a "
+        "checkpoint; both scores of networks trained on nine tenths (default: %(default)s)",
+    )
+    add(
+        "--models",
+        nargs="+",
+        choices=NETWORKS,
+        default=list(NETWORKS),
+        help="networks; single stands for one for each task (default: all)",
+    )
+    add("--balancers", nargs="+", choices=BALANCERS, default=["dwa"], help="(default: dwa)")
+    add("--seeds", default=3, help="from 0 (default: %(default)s)", **COUNT)
+    add("--splits", nargs=2, metavar=("TRAIN", "TEST"), help="(default: the first two)")
+    group = parser.add_argument_group("instead of what the scale says")
+    for name, keywords in OVERRIDES.items():
+        option = f"--{name.replace('_', '-')}"
+        group.add_argument(option, default=argparse.SUPPRESS, **keywords)
+    add_verbose(parser, "progress bars, or a line per epoch (default: 0)")

@@ -1,0 +1,67 @@
+"""Options of `keras-atinet search`."""
+
+import argparse
+
+from keras_atinet.settings import BALANCERS, DEFAULT, NETWORKS, ROOMS
+
+SUMMARY = (
+    "Search for the hyperparameters that are best for all tasks together (delta-m). The same "
+    "command goes on with a search that was stopped; trials that were not finished start again."
+)
+
+
+def add_options(parser):
+    text = "'rooms', made up on the fly; or other data, as for train (default: rooms)"
+    parser.add_argument("--data", default=ROOMS, metavar="SOURCE", help=text)
+    text = (
+        "parts to learn from and to judge by (default: the first one, a fifth of it held out; "
+        "the test images are not touched)"
+    )
+    parser.add_argument("--splits", nargs="+", metavar="SPLIT", help=text)
+    text = "the network (default: %(default)s)"
+    parser.add_argument("--model", choices=NETWORKS, default=DEFAULT["model"], help=text)
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="(default: the data's)")
+    _add(parser, "--image-size", int, "pixels, divisible by 32", ("H", "W"), DEFAULT["image_size"])
+    _add(parser, "--epochs", int, "passes over the training images", "N", DEFAULT["epochs"])
+    text = f"rooms to learn from (default: {DEFAULT['num_samples']})"
+    parser.add_argument(
+        "--num-samples", type=int, default=argparse.SUPPRESS, metavar="N", help=text
+    )
+    _add(parser, "--seed", int, "of weights, order and choices", "N", DEFAULT["seed"])
+    _add(parser, "--max-trials", int, "settings to try", "N", 20)
+    text = "how settings are chosen (default: %(default)s)"
+    parser.add_argument(
+        "--algorithm", choices=("bayesian", "random"), default="bayesian", help=text
+    )
+    text = (
+        "files that `evaluate --json` wrote, of single-task networks for instance; together they "
+        "need a value for each task (default: the best constant prediction)"
+    )
+    parser.add_argument("--baseline", nargs="+", metavar="FILE", help=text)
+    text = "mean over all metrics, or over tasks of that over their metrics (default: %(default)s)"
+    parser.add_argument("--average", choices=("metrics", "tasks"), default="metrics", help=text)
+    _add(parser, "--workers", int, "processes that train trials at the same time", "N", 1)
+    text = "folder of the search, new or that of a stopped one (default: %(default)s)"
+    parser.add_argument("--out", default="runs/search", metavar="DIR", help=text)
+    text = "nothing, progress bars, or a line per epoch (default: %(default)s)"
+    parser.add_argument("--verbose", type=int, choices=(0, 1, 2), default=2, help=text)
+    _add_space(parser.add_argument_group("the space, one value or several"))
+
+
+def _add_space(group):
+    _add(group, "--learning-rate", float, "one, or from LOW to HIGH", "X", nargs="+")
+    _add(group, "--width", float, "filters over the paper's, to choose from", "X", nargs="+")
+    _add(group, "--batch-size", int, "to choose from", "N", nargs="+")
+    text = "to choose from"
+    group.add_argument("--balancers", nargs="+", choices=BALANCERS, help=text)
+    _add(group, "--temperature", float, "of dwa: one, or from LOW to HIGH", "X", nargs="+")
+    _add(group, "--switch-at", float, "one, or from LOW to HIGH", "X", nargs="+")
+
+
+def _add(parser, option, kind, text, metavar, default=None, **kwargs):
+    if default is not None:
+        shown = " ".join(map(str, default)) if isinstance(default, list) else default
+        text, kwargs = f"{text} (default: {shown})", {**kwargs, "default": default}
+    if isinstance(metavar, tuple):
+        kwargs["nargs"] = len(metavar)
+    parser.add_argument(option, type=kind, metavar=metavar, help=text, **kwargs)

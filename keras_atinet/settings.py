@@ -1,0 +1,116 @@
+"""What is chosen by name, and the settings of a run with their defaults.
+
+Imports no Keras, so that the command line can read its arguments before Keras and its backend are
+imported. Tests hold the names equal to those of the classes.
+"""
+
+import dataclasses
+
+BACKENDS = ("tensorflow", "jax", "torch")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+ON_NONFINITE = ("raise", "skip")
+# Networks with their titles in tables, in whose order they stand there.
+NETWORKS = {
+    "single": "One Task",
+    "split": "Split",
+    "mtan": "MTAN",
+    "padnet": "PAD-Net",
+    "atinet": "ATI-Net",
+}
+BALANCERS = (
+    *("equal", "dwa", "uncertainty", "rlw", "gls", "dtp", "imtl_l", "famo", "stch"),
+    *("gradnorm", "pcgrad", "gradvac", "graddrop", "mgda", "cagrad", "imtl_g", "nashmtl"),
+    *("aligned_mtl", "fairgrad", "upgrad"),
+)
+
+ROOMS = "rooms"
+DEFAULT = {
+    "data": ROOMS,
+    "splits": ["train", "test"],
+    "model": "atinet",
+    "tasks": None,
+    "image_size": [64, 96],
+    "filters": [16, 32, 64, 64, 64],
+    "epochs": 12,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "balancer": "dwa",
+    "temperature": 2.0,
+    "switch_at": 0.5,
+    "on_nonfinite": "raise",
+    "augment": True,
+    "deep_split": False,
+    "dtype": "float32",
+    "remat": None,
+    "seed": 0,
+    "num_samples": 400,
+    "hold_out": 0.0,
+    "averaging": "pixel",
+    "class_weights": None,
+}
+PAPER = {
+    **DEFAULT,
+    "image_size": [288, 384],
+    "filters": [64, 128, 256, 512, 512],
+    "epochs": 200,
+    "batch_size": 2,
+    "learning_rate": 1e-4,
+    "augment": False,
+    "deep_split": True,
+}
+RECIPES = {"default": DEFAULT, "paper": PAPER}
+SCALES = {
+    "paper": PAPER,
+    "small": {
+        **PAPER,
+        "image_size": [64, 96],
+        "filters": [16, 32, 64, 128, 128],
+        "epochs": 30,
+        "batch_size": 8,
+        "learning_rate": 5e-4,
+    },
+    "tiny": {
+        **PAPER,
+        "image_size": [32, 32],
+        "filters": [4, 4, 4, 4, 4],
+        "epochs": 4,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "num_samples": 20,
+    },
+}
+# Share of the training samples that a protocol holds out, and the scores that it shows.
+PROTOCOLS = {
+    "both": (0.1, ("paper", "clean")),
+    "paper": (0.0, ("paper",)),
+    "clean": (0.1, ("clean",)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format of files.
+
+    Args:
+        title: str, the runtime that reads it.
+        backend: str, the backend of Keras that writes it.
+        suffix: str, of the file; empty for a folder.
+        writers: tuple of str, the packages that write it, beside the backend.
+        keras: tuple of int, the oldest version of Keras that writes it.
+    """
+
+    title: str
+    backend: str
+    suffix: str
+    writers: tuple = ()
+    keras: tuple = (3, 12)
+
+
+FORMATS = {
+    "tf_saved_model": Format("TensorFlow", "tensorflow", ""),
+    "onnx": Format("ONNX Runtime", "tensorflow", ".onnx", ("onnx", "tf2onnx")),
+    "openvino": Format("OpenVINO", "tensorflow", ".xml", ("openvino",)),
+    "litert": Format("LiteRT", "tensorflow", ".tflite", keras=(3, 13)),
+    "torch": Format("torch.export", "torch", ".pt2", keras=(3, 15)),
+}
+QUANTIZED = ["onnx", "openvino"]

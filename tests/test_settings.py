@@ -1,0 +1,25 @@
+"""The names that the command line offers without Keras are those of what they stand for."""
+
+import pytest
+
+from keras_atinet import balancing, exporting, runs, settings
+from keras_atinet.exporting.quantization import _TOOLS
+
+pytestmark = pytest.mark.backend_free
+
+
+def test_names_are_those_of_the_classes():
+    assert tuple(balancing.BALANCERS) == settings.BALANCERS
+    assert set(runs.MODELS) == set(settings.NETWORKS)
+    assert set(exporting.RUNTIMES) == set(settings.FORMATS)
+    quantized = [name for name, form in settings.FORMATS.items() if form.suffix in _TOOLS]
+    assert quantized == settings.QUANTIZED
+
+
+def test_settings_are_among_the_names():
+    for values in (*settings.RECIPES.values(), *settings.SCALES.values()):
+        assert set(values) == set(settings.DEFAULT)
+        assert values["model"] in settings.NETWORKS and values["balancer"] in settings.BALANCERS
+        assert values["dtype"] in settings.PRECISIONS
+        assert values["on_nonfinite"] in settings.ON_NONFINITE
+    assert {form.backend for form in settings.FORMATS.values()} <= set(settings.BACKENDS)
