@@ -59,7 +59,7 @@ def run_section(run, num_pictures=6, num_samples=None):
         HTML, and the results on the held-out split, task name -> metric name -> float.
     """
     config = run.read_config()
-    settings = {**runs.DEFAULT, **config["settings"]}
+    settings = run.read_settings()
     file = run.best if run.best.is_file() else run.last
     if not file.is_file():
         raise FileNotFoundError(
@@ -108,9 +108,8 @@ def _facts(run, config, settings, model):
     yield "data", f"{data}, {size}{held_out if settings['hold_out'] else ''}"
     yield (
         "training",
-        f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, Adam "
-        f"{settings['learning_rate']:g} halved halfway, balancer {settings['balancer']}, "
-        f"{settings['dtype']}",
+        f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, "
+        f"{runs.optimizer_line(settings)}, balancer {settings['balancer']}, {settings['dtype']}",
     )
     yield "seed", settings["seed"]
     yield "training time", f"{seconds:.0f} s"

@@ -6,7 +6,10 @@ import zipfile
 
 from keras_atinet.files import read_json, remove_unfinished, write_json
 from keras_atinet.runs.environment import machine, versions
+from keras_atinet.runs.patience import Patience
 from keras_atinet.runs.recording import Backup, read_rows, write_rows
+from keras_atinet.runs.schedules import second_phase
+from keras_atinet.settings import complete
 
 
 class Run:
@@ -14,7 +17,7 @@ class Run:
 
     `config.json` (settings, versions, machine, command), `history.csv` (a row for each epoch),
     `best.keras` (lowest loss on the held-out samples), `last.keras`, `predictions.png`; and
-    `backup/`, the state to resume from, while the run is not finished.
+    `backup/`, the state to resume from, while the run is not finished; `tensorboard/` by request.
 
     Args:
         path: str or path of the folder.
@@ -27,6 +30,7 @@ class Run:
         self.best = self.path / "best.keras"
         self.last = self.path / "last.keras"
         self.predictions = self.path / "predictions.png"
+        self.tensorboard = self.path / "tensorboard"
         self.backup = Backup(self.path / "backup")
 
     def create(self, settings, command):
@@ -58,14 +62,24 @@ class Run:
             )
         return read_json(self.config)
 
+    def read_settings(self):
+        """The settings of the run, with the keys of `DEFAULT`."""
+        return complete(self.read_config()["settings"])
+
     def rows(self):
         """The rows of the history, dicts of str."""
         return read_rows(self.history)
 
     def is_finished(self):
-        """Whether all epochs are done. The row of an epoch is written after its models."""
-        rows = self.rows()
-        return bool(rows) and int(rows[-1]["epoch"]) == self.read_config()["settings"]["epochs"] - 1
+        """Whether all epochs are done, or enough of them brought no gain (`patience`).
+
+        The row of an epoch is written after its models.
+        """
+        rows, settings = self.rows(), self.read_settings()
+        if not rows or int(rows[-1]["epoch"]) == settings["epochs"] - 1:
+            return bool(rows)
+        patience = settings["patience"]
+        return bool(patience) and Patience(patience, second_phase(settings), rows).is_over()
 
     def forget_after(self, epoch):
         """Drops what the history says of `epoch` and later ones, which will be trained again."""

@@ -53,7 +53,19 @@ def _count(text):
     return value
 
 
+def _not_below_zero(kind):
+    def parse(text):
+        value = kind(text)
+        if not 0 <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must not be below 0, received {text}")
+        return value
+
+    return parse
+
+
 # Keywords of `add_argument`.
 COUNT = {"type": _count, "metavar": "N"}
 IMAGE_SIZE = {"type": _count, "metavar": ("H", "W"), "nargs": 2}
+EPOCHS = {"type": _not_below_zero(int), "metavar": "N"}
+NOT_NEGATIVE = {"type": _not_below_zero(float), "metavar": "X"}
 FILTERS = {"type": _count, "metavar": "N", "nargs": 5}
