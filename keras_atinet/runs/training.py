@@ -73,7 +73,7 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     of_tasks = settings["averaging"], settings["class_weights"]
     tasks = get_tasks(sources[0], settings["tasks"], single, *of_tasks)
     for note in get_notes(sources[0], settings["tasks"]):
-        report(note)
+        report(f"Note: {note}")
     check_labels(sources, tasks)
     model = get_model(settings, tasks)
     first = run.restore(model, report)
