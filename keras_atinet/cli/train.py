@@ -7,6 +7,7 @@ import sys
 from keras_atinet import evaluation, runs, visualization
 from keras_atinet.cli.sources import absolute, check_num_samples, complete_splits
 from keras_atinet.data import Subset
+from keras_atinet.stopping import Terminated, exit_status
 
 _PICTURE_SAMPLES = 4
 
@@ -16,21 +17,21 @@ def run(arguments, argv):
     folder, settings = _resumed(arguments) if arguments.resume else _new(arguments)
     if arguments.resume and folder.is_finished():
         folder.finish()
-        print(f"The run {folder.path} is finished: {settings['epochs']} epochs.")
+        done, epochs = len(folder.rows()), settings["epochs"]
+        early = f" of {epochs}, stopped by --patience {settings['patience']}"
+        print(f"The run {folder.path} is finished: {done} epochs{early if done < epochs else ''}.")
     else:
-        verbose = arguments.verbose
-        if verbose is None:
-            verbose = 1 if sys.stdout.isatty() else 2
         try:
-            runs.train(folder, settings, shlex.join(["keras-atinet", *argv]), verbose)
-        except KeyboardInterrupt:
+            runs.train(folder, settings, shlex.join(["keras-atinet", *argv]), arguments.verbose)
+        except KeyboardInterrupt as interrupt:
             if not folder.config.exists():
                 raise
             path = shlex.quote(str(folder.path))
             print(f"\nStopped. Go on with: keras-atinet train --resume {path}")
-            if folder.best_loss() is not None:
+            # Who sends SIGTERM may kill what does not end soon.
+            if folder.best_loss() is not None and not isinstance(interrupt, Terminated):
                 _draw(folder, runs.load_model(folder.best), settings)
-            return 130
+            return exit_status(interrupt)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error} {_what_is_left(folder)}") from error
     print_scores(folder, settings)
@@ -67,6 +68,9 @@ def _new(arguments):
     settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
     check_num_samples(explicit, settings["data"])
     settings["data"] = absolute(settings["data"])
+    if settings["weights"]:
+        runs.find_model(settings["weights"])  # or an error before anything is made
+        settings["weights"] = absolute(settings["weights"])
     settings |= complete_splits(explicit, settings)
     folder = runs.Run(arguments.out or new_folder(settings))
     _check_empty(folder)

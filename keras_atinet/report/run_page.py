@@ -2,7 +2,6 @@
 
 import pathlib
 
-import keras
 import numpy as np
 
 from keras_atinet import runs
@@ -66,7 +65,7 @@ def run_section(run, num_pictures=6, num_samples=None):
             "A report needs a run in which at least one epoch is done. "
             f"Received: '{run.path}', which has no model yet."
         )
-    model = keras.saving.load_model(file)
+    model = runs.load_model(file)
     sources = runs.get_sources(settings)
     source = sources.test
     if num_samples is not None:
@@ -119,9 +118,8 @@ def _facts(run, config, settings, sources, model):
     yield "images", sources.describe()
     yield (
         "training",
-        f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, Adam "
-        f"{settings['learning_rate']:g} halved halfway, balancer {settings['balancer']}, "
-        f"{settings['dtype']}",
+        f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, "
+        f"{runs.optimizer_line(settings)}, balancer {settings['balancer']}, {settings['dtype']}",
     )
     yield "seed", settings["seed"]
     yield "training time", f"{seconds:.0f} s"

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import argparse
+import sys
 
 from keras_atinet.settings import BACKENDS
 
@@ -32,7 +33,17 @@ def add_model(parser):
 
 
 def add_verbose(parser, text, choices=(0, 1, 2)):
-    parser.add_argument("--verbose", type=int, choices=choices, help=f"nothing, {text}")
+    """Adds `--verbose`; alone it is 1 in a terminal, else 2."""
+    alone = 2 if 2 in choices and not sys.stdout.isatty() else 1
+    parser.add_argument(
+        "--verbose", type=int, nargs="?", choices=choices, const=alone, help=f"nothing, {text}"
+    )
+
+
+def add_verbose_epochs(parser):
+    """Adds `--verbose` to a command that trains."""
+    text = "Keras's bars, or its lines; alone the one that fits (default: a row for each epoch)"
+    add_verbose(parser, text)
 
 
 def _count(text):
@@ -49,8 +60,20 @@ def _share(text):
     return value
 
 
+def _not_below_zero(kind):
+    def parse(text):
+        value = kind(text)
+        if not 0 <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must not be below 0, received {text}")
+        return value
+
+    return parse
+
+
 # Keywords of `add_argument`.
 COUNT = {"type": _count, "metavar": "N"}
 SHARE = {"type": _share, "metavar": "SHARE"}
 IMAGE_SIZE = {"type": _count, "metavar": ("H", "W"), "nargs": 2}
+EPOCHS = {"type": _not_below_zero(int), "metavar": "N"}
+NOT_NEGATIVE = {"type": _not_below_zero(float), "metavar": "X"}
 FILTERS = {"type": _count, "metavar": "N", "nargs": 5}

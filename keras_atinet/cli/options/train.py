@@ -3,9 +3,19 @@
 import argparse
 import pathlib
 
-from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SHARE, SOURCES, add_verbose
+from keras_atinet.cli.options.shared import (
+    COUNT,
+    EPOCHS,
+    FILTERS,
+    IMAGE_SIZE,
+    NOT_NEGATIVE,
+    SHARE,
+    SOURCES,
+    add_verbose_epochs,
+)
 from keras_atinet.files import read_json
 from keras_atinet.settings import (
+    AUGMENTATIONS,
     BALANCERS,
     DEFAULT,
     NETWORKS,
@@ -13,6 +23,7 @@ from keras_atinet.settings import (
     PAPER,
     PRECISIONS,
     RECIPES,
+    SCHEDULES,
 )
 
 SUMMARY = "Train a network into a run folder; without options a small ATI-Net on made-up rooms."
@@ -48,7 +59,15 @@ def add_options(parser):
     add("--filters", "width of each of the five levels", **FILTERS)
     add("--epochs", "passes over the training images", **COUNT)
     add("--batch-size", "images in a batch", **COUNT)
-    add("--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
+    add("--accumulate", "batches whose gradients make one step, as one large batch would", **COUNT)
+    add("--learning-rate", "Adam's", type=float, metavar="X")
+    text = "of the learning rate: constant, halved halfway, or by a cosine to 0"
+    add("--schedule", text, choices=SCHEDULES)
+    add("--warmup", "epochs in which the learning rate rises to its full value", **EPOCHS)
+    text = "AdamW's: what it takes off the kernels of convolutions, times the learning rate"
+    add("--weight-decay", text, **NOT_NEGATIVE)
+    text = "stop after N epochs without a lower val_loss; ATI-Net's second phase alone counts"
+    add("--patience", text, **COUNT)
     add("--balancer", "how the tasks are weighed", choices=BALANCERS)
     text = "balanced: in the loss, rare classes weigh more, by median frequency"
     add("--class-weights", text, choices=["balanced"])
@@ -56,10 +75,23 @@ def add_options(parser):
     add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
     add("--on-nonfinite", text, choices=ON_NONFINITE)
-    add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
+    text = "training images changed by chance: mirrored; full also zooms and changes colours"
+    add("--augment", text, choices=AUGMENTATIONS)
+    parser.add_argument(
+        "--no-augment",
+        dest="augment",
+        action="store_const",
+        const="none",
+        default=argparse.SUPPRESS,
+        help="the same as --augment none",
+    )
+    text = "a run folder (its best model) or a .keras file to begin with: takes what fits"
+    add("--weights", text, metavar="RUN")
     add("--dtype", "precision", choices=PRECISIONS)
     add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
     add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
+    add("--deterministic", "the same numbers each time on a GPU too, slower", action="store_true")
+    add("--tensorboard", "write RUN/tensorboard as well", action="store_true")
     add("--num-samples", "rooms of the split train; the split test has a quarter of that", **COUNT)
     parser.add_argument(
         "--recipe",
@@ -76,7 +108,7 @@ def add_options(parser):
         metavar="RUN",
         help="go on with an interrupted run; of its settings, --on-nonfinite may change",
     )
-    add_verbose(parser, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
+    add_verbose_epochs(parser)
 
 
 def required_backend(arguments):
