@@ -15,8 +15,9 @@ pytestmark = pytest.mark.backend_free
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     """A file that stands for that of a model, in no run folder."""
-    with zipfile.ZipFile(tmp_path / "model.keras", "w"):
-        pass
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.writestr(name, "")
     model = SimpleNamespace(tasks=standardize_tasks(["depth"]), input_shape=(None, 32, 32, 3))
     monkeypatch.setattr(runs, "load_model", lambda file: model)
     return tmp_path / "model.keras"

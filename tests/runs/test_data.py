@@ -1,7 +1,5 @@
 """Which images a run learns from, chooses its best epoch on, and is scored on."""
 
-import json
-
 import pytest
 
 from keras_atinet import runs
@@ -67,12 +65,3 @@ def test_a_run_takes_the_splits_that_the_data_have():
     assert runs.choose_splits(["training", "test", "other"]) == ["training", "test"]
     assert runs.choose_splits(["train", "valid"]) == ["train", "valid"]
     assert runs.choose_splits([None]) == [None]
-
-
-def test_runs_from_before_hold_nothing_out(tmp_path):
-    run = runs.Run(tmp_path)
-    run.create({"data": "rooms", "epochs": 7}, "keras-atinet train")
-    settings = run.read_settings()
-    assert settings == {**runs.DEFAULT, "hold_out": 0.0, "epochs": 7}
-    config = json.loads(run.config.read_text())
-    assert "hold_out" not in config["settings"]
