@@ -3,9 +3,14 @@
 from keras_atinet.cli.options.shared import COUNT, IMAGE_SIZE
 from keras_atinet.settings import FORMATS, QUANTIZED
 
-SUMMARY = (
-    "Write a trained model, folded for inference, for another runtime; see docs/export.md. "
-    "Each format is written on one backend, whichever the model was trained on."
+SUMMARY = "Write a trained model for another runtime."
+DETAILS = (
+    "The model is folded for inference, see docs/export.md. Each format is written on one "
+    "backend, whichever the model was trained on."
+)
+EXAMPLES = (
+    "keras-atinet export runs/first --format onnx",
+    "keras-atinet export runs/first --format openvino --int8",
 )
 
 

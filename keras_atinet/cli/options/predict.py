@@ -2,10 +2,12 @@
 
 from keras_atinet.cli.options.shared import add_model
 
-SUMMARY = (
-    "Predict image files: a picture for each task, and NAME.npz with the arrays at the "
-    "network's size (class numbers, metres, unit vectors)."
+SUMMARY = "Predict image files."
+DETAILS = (
+    "Writes a picture for each task, and NAME.npz with the arrays at the network's size (class "
+    "numbers, metres, unit vectors)."
 )
+EXAMPLES = ("keras-atinet predict street.jpg --model runs/first --out predictions",)
 
 
 def add_options(parser):

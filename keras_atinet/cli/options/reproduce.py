@@ -5,10 +5,12 @@ import argparse
 from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose
 from keras_atinet.settings import BALANCERS, NETWORKS, PRECISIONS, PROTOCOLS, SCALES
 
-SUMMARY = (
-    "Train the networks of the paper the paper's way and tabulate their scores. The same "
-    "command goes on where it was stopped, or adds networks, balancers and seeds."
+SUMMARY = "Train the paper's networks; tabulate their scores."
+DETAILS = (
+    "They are trained the paper's way. The same command resumes where it was stopped, or adds "
+    "networks, balancers and seeds."
 )
+EXAMPLES = ("keras-atinet reproduce table1 --data nyuv2 --out table1",)
 OVERRIDES = {
     "image_size": IMAGE_SIZE,
     "filters": FILTERS,

@@ -4,10 +4,12 @@ import argparse
 
 from keras_atinet.settings import BALANCERS, DEFAULT, NETWORKS, ROOMS
 
-SUMMARY = (
-    "Search for the hyperparameters that are best for all tasks together (delta-m). The same "
-    "command goes on with a search that was stopped; trials that were not finished start again."
+SUMMARY = "Search for hyperparameters."
+DETAILS = (
+    "Chooses those that are best for all tasks together (delta-m). The same command resumes a "
+    "search that was stopped; trials that were not finished start again."
 )
+EXAMPLES = ("keras-atinet search --data nyuv2 --learning-rate 1e-4 1e-2 --balancers dwa famo",)
 
 
 def add_options(parser):

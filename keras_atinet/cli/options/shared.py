@@ -36,9 +36,12 @@ def add_verbose(parser, text, choices=(0, 1, 2)):
 
 
 def _count(text):
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on. Received: {text}")
     return value
 
 

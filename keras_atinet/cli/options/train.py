@@ -15,7 +15,13 @@ from keras_atinet.settings import (
     RECIPES,
 )
 
-SUMMARY = "Train a network into a run folder; without options a small ATI-Net on made-up rooms."
+SUMMARY = "Train a network; write a run folder."
+DETAILS = "Without options it is a small ATI-Net on synthetic rooms, a first try of some minutes."
+EXAMPLES = (
+    "keras-atinet train --data nyuv2 --out runs/first",
+    "keras-atinet train --data nyuv2 --recipe paper --batch-size 8",
+    "keras-atinet train --resume runs/first",
+)
 
 
 def add_options(parser):
