@@ -9,10 +9,11 @@ from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.rooms.rooms import Rooms
 from keras_atinet.data.source import Source
 from keras_atinet.data.sources.file_names import named_files
-from keras_atinet.data.sources.folder import PICTURES, Folder
+from keras_atinet.data.sources.folder import Folder
 from keras_atinet.data.sources.hugging_face import HuggingFace
 from keras_atinet.data.sources.mtan_arrays import MTANArrays
 from keras_atinet.data.sources.parquet import Parquet
+from keras_atinet.data.sources.pictures import PICTURES
 from keras_atinet.data.sources.tfds import TFDS
 from keras_atinet.settings import ROOMS
 
@@ -22,7 +23,7 @@ _SPLIT_ORDER = ("train", "training", "val", "validation", "valid", "test", "test
 _EXPECTED = """\
 Expected one of
 - 'rooms', made up on the fly;
-- a folder of images and targets: [SPLIT/]image/NAME.jpg or .png, [SPLIT/]depth/NAME.png, ...;
+- a folder of images and targets: [SPLIT/]image/NAME.jpg, .png or .tif, [SPLIT/]depth/NAME.png, ...;
 - a folder of MTAN arrays: SPLIT/image/0.npy, SPLIT/label/0.npy, ...;
 - a folder of parquet files: [data/]SPLIT-00000-of-00005.parquet, ...;
 - the file nyu_depth_v2_labeled.mat, or its folder;

@@ -6,6 +6,8 @@ from keras_atinet.cli.data.sources import is_verbose, source_options, split_name
 from keras_atinet.data.opening import recognize
 from keras_atinet.data.preparation.verification import Verification
 
+_NOTES = 20  # to print, at most
+
 
 def run(arguments, argv):
     """Reads every sample, lists each fault; the exit status is 1 if there is one."""
@@ -16,6 +18,10 @@ def run(arguments, argv):
         verification.read(split, _progress(split) if is_verbose(arguments) else None)
     for fault in verification.faults:
         print(fault)
+    for note in verification.notes[:_NOTES]:
+        print(f"Note: {note}")
+    if len(verification.notes) > _NOTES:
+        print(f"... and {len(verification.notes) - _NOTES} more such pictures.")
     for split in names:
         labels = ", ".join(f"{key} {n}" for key, n in verification.labels[split].items())
         count = verification.samples[split]

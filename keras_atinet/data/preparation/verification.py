@@ -29,6 +29,8 @@ class Verification:
 
     Attributes:
         faults: list of str, each with the place and what is wrong there.
+        notes: list of str, what is no fault, but to be known: pictures that are turned by their
+            EXIF orientation where sizes do not tell whether their labels are.
         samples: dict, split -> number of samples.
         labels: dict, split -> dict, task key -> number of samples that have the task.
         pixels: dict, split -> `Counter`, task key -> number of pixels that have a class label.
@@ -48,7 +50,7 @@ class Verification:
         self._where, self._tasks, self._workers = where, tasks, workers
         self._options = options
         self._first = {}  # fingerprint of a picture -> its place
-        self.faults, self.samples, self.labels = [], {}, {}
+        self.faults, self.notes, self.samples, self.labels = [], [], {}, {}
         self.pixels, self.ignored = {}, {}
         self._lock = threading.Lock()
 
@@ -91,6 +93,8 @@ class Verification:
                 self._compare(fingerprint, source.where(index), split)
             if progress:
                 progress(index + 1, len(source))
+        if isinstance(source, _LenientFolder):
+            self.notes.extend(sorted(source.doubts))
         self.labels[split] = {key: counts[key] for key in tasks}
 
     def _open(self, split):
@@ -119,17 +123,20 @@ class Verification:
 class _LenientFolder(Folder):
     # Collects the faults of file names instead of refusing them, and counts the labels.
     def __init__(self, path, split, tasks, count):
-        self.faults, self._count = [], count
+        self.faults, self.doubts, self._count = [], set(), count
         super().__init__(path, split, tasks)
 
     def _read(self, key, path):
-        facts = self._facts.get(key, {})
-        if facts.get("kind") != "segmentation":
+        facts = self._facts[key]
+        if facts["kind"] != "segmentation":
             return super()._read(key, path)
         stored = stored_labels(path)
         labels = as_classes(stored, facts, path)
         self._count(key, stored, labels)
         return labels
+
+    def _doubt(self, text):
+        self.doubts.add(text)
 
     def _refuse(self, text):
         self.faults.append(text)

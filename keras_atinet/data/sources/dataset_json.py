@@ -30,7 +30,7 @@ def read_dataset_json(path):
     tasks = description.get("tasks", {})
     if not isinstance(tasks, dict) or not all(isinstance(facts, dict) for facts in tasks.values()):
         raise _wrong(file, "`tasks`", "a dict, task key -> dict of facts", tasks)
-    _check(file, description, {"image_size": _is_size}, "")
+    _check(file, description, _DATA_RULES, "")
     for key, facts in tasks.items():
         check_name(key, "The key of a task", f" in '{file}'")
         _check(file, facts, _RULES, f" of {key!r}")
@@ -127,6 +127,12 @@ def _is_color(value):
     return is_triple and min(value) >= 0 and max(value) <= 255
 
 
+def _is_orientation_choice(value):
+    """ "apply" (images are turned as EXIF says) or "ignore" (read as stored)"""
+    return value in ("apply", "ignore")
+
+
+_DATA_RULES = {"image_size": _is_size, "exif_orientation": _is_orientation_choice}
 _RULES = {
     "folder": _is_name,
     "num_classes": _is_class_count,

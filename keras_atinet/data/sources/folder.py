@@ -20,12 +20,19 @@ from keras_atinet.data.sources.folder_facts import (
 )
 from keras_atinet.data.sources.picture_files import (
     read_depth,
-    read_image,
     read_labels,
     read_normals,
     read_quantity,
-    read_size,
     stored_labels,
+    target_size,
+)
+from keras_atinet.data.sources.pictures import (
+    PICTURES,
+    SIDEWAYS,
+    UPRIGHT,
+    stored_image,
+    stored_size,
+    upright,
 )
 
 _READERS = {
@@ -34,7 +41,6 @@ _READERS = {
     "normal": read_normals,
     "quantity": read_quantity,
 }
-PICTURES = (".jpg", ".jpeg", ".png")
 _MASKS = 20  # to look at, at least
 
 
@@ -43,8 +49,12 @@ class Folder(Source):
 
     A picture and its targets have the same name and size. A target may be absent for some
     pictures. Class labels are PNG (ignored: 255 with up to 255 classes), depth is 16-bit PNG in
-    millimetres (0 = ignored), normals are RGB pictures of `round((n + 1) * 127.5)`; all may be
-    `.npy` arrays, of labels with -1 = ignored.
+    millimetres (0 = ignored) or float TIFF in metres, normals are RGB pictures of
+    `round((n + 1) * 127.5)`; all may be `.npy` arrays, of labels with -1 = ignored.
+
+    Images are turned as their EXIF orientation says, targets never; where an image has the size
+    of its targets only as it is stored, it is not turned. Where sizes do not tell, `dataset.json`
+    can: `exif_orientation`, `"apply"` (default) or `"ignore"`, of all images.
 
     An optional `dataset.json` in the folder has `tasks`: task key -> `kind` (as in `Source`; by
     default what the key begins with), `folder`, `num_classes`, `ignore_class` (a label to ignore
@@ -83,7 +93,7 @@ class Folder(Source):
         self._images = self._files(self._root / "image", PICTURES)
         if not self._images:
             raise FileNotFoundError(
-                "A split needs pictures (.jpg, .jpeg or .png) in its folder `image`. "
+                f"A split needs pictures ({', '.join(PICTURES)}) in its folder `image`. "
                 f"Received: '{self._root / 'image'}', which has none."
             )
         self._names = sorted(self._images)
@@ -102,7 +112,7 @@ class Folder(Source):
     def image_size(self):
         if "image_size" in self._description:
             return tuple(self._description["image_size"])
-        sizes = {read_size(path) for path in self._images.values()}
+        sizes = {self._upright_size(name) for name in self._names}
         return sizes.pop() if len(sizes) == 1 else None
 
     def __len__(self):
@@ -120,13 +130,50 @@ class Folder(Source):
         for key, files in {"image": self._images, **self._targets}.items():
             if name in files:
                 with _naming(key, errors):
-                    array = self._read(key, files[name])
+                    array = self._image(name) if key == "image" else self._read(key, files[name])
                     self._check_size(name, files[name], array, sample.get("image"))
                     sample[key] = array
         return sample, errors
 
     def where(self, index):
         return f"'{self._images[self._names[index]]}'"
+
+    def _image(self, name):
+        stored, orientation = stored_image(self._images[name])
+        return upright(stored, self._orientation(name, stored.shape[:2], orientation))
+
+    def _upright_size(self, name):
+        size, orientation = stored_size(self._images[name])
+        is_turned = self._orientation(name, size, orientation) in SIDEWAYS
+        return size[::-1] if is_turned else size
+
+    def _turn(self, name):
+        # For messages, how an image was turned.
+        orientation = self._orientation(name, *stored_size(self._images[name]))
+        return f", turned by its EXIF orientation {orientation}" if orientation != UPRIGHT else ""
+
+    def _orientation(self, name, size, orientation):
+        # The turn to apply to an image of a stored size; its targets are as they are.
+        stated = self._description.get("exif_orientation")
+        if orientation == UPRIGHT or stated == "ignore":
+            return UPRIGHT
+        paths = [files[name] for files in self._targets.values() if name in files]
+        if stated == "apply" or not paths:
+            return orientation
+        if orientation not in SIDEWAYS or size[0] == size[1]:
+            self._doubt(
+                f"'{self._images[name]}' is turned upright, by its EXIF orientation {orientation}; "
+                "sizes do not tell whether its labels are upright. Look at a sample, and state "
+                '`"exif_orientation"` in dataset.json: "apply", or "ignore" if they are as the '
+                "picture is stored."
+            )
+            return orientation
+        sizes = set()
+        for path in paths:
+            # What cannot be read is reported with its sample.
+            with contextlib.suppress(ValueError):
+                sizes.add(target_size(path))
+        return UPRIGHT if sizes == {size} else orientation
 
     def _target_files(self, key):
         folder = subfolder(self._root, self._facts[key]["folder"])
@@ -154,7 +201,7 @@ class Folder(Source):
         if image is not None and image.shape[:2] != size:
             raise ValueError(
                 f"A target must be as large as its picture. Received: '{path}' of {size} for "
-                f"'{self._images[name]}' of {image.shape[:2]} pixels."
+                f"'{self._images[name]}' of {image.shape[:2]} pixels{self._turn(name)}."
             )
         stated = tuple(self._description.get("image_size", size))
         if image is None and stated != size:
@@ -164,8 +211,6 @@ class Folder(Source):
             )
 
     def _read(self, key, path):
-        if key == "image":
-            return read_image(path)
         facts = self._facts[key]
         return _READERS[facts["kind"]](path, facts)
 
@@ -190,6 +235,10 @@ class Folder(Source):
 
     def _count_classes(self, paths, facts):
         return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
+
+    def _doubt(self, text):
+        # `keras-atinet data verify` overrides it, to tell what is no fault but may be wrong.
+        pass
 
     def _refuse(self, text):
         # `keras-atinet data verify` overrides it, to find every fault.

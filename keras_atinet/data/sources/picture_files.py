@@ -1,32 +1,20 @@
-"""Readers of one file, an array of a sample."""
+"""Readers of one file, a target of a sample."""
 
 import functools
 
 import numpy as np
 
 from keras_atinet.data.sources.cleaning import finite, float32, unit_vectors
-from keras_atinet.data.sources.pillow import pillow
+from keras_atinet.data.sources.pictures import (
+    Stored,
+    damaged,
+    open_filled,
+    read_stored,
+    stored_size,
+)
 from keras_atinet.tasks.semantic_segmentation import ignored_labels
 
 IGNORED = -1
-
-
-def read_image(path):
-    """Reads an RGB picture.
-
-    Args:
-        path: `pathlib.Path` of a JPEG or PNG file.
-
-    Returns:
-        `(H, W, 3)` float32 in [0, 1].
-
-    Raises:
-        ValueError: if the file is empty, damaged or not 8-bit RGB.
-    """
-    pixels = _with_channels(_decode(path), path, 3, "an RGB image of 8 bits a channel")
-    if pixels.dtype != np.uint8:
-        raise _unexpected(path, "an RGB image of 8 bits a channel", pixels)
-    return pixels.astype(np.float32) / 255.0
 
 
 def read_labels(path, facts):
@@ -38,17 +26,22 @@ def stored_labels(path):
     """Reads the numbers of a mask as they are stored.
 
     Args:
-        path: `pathlib.Path` of a PNG with one channel or a palette, or of an integer `.npy` file.
+        path: `pathlib.Path` of a picture with one channel or a palette, whose indices are the
+            labels, or of an integer `.npy` file.
 
     Returns:
         `(H, W)` array of integers.
 
     Raises:
-        ValueError: if the file is damaged or has no integers in one channel.
+        ValueError: if the file is damaged, is a JPEG, or has no integers in one channel.
     """
-    labels = _with_channels(_decode(path), path, 1, "class indices in one channel")[..., 0]
+    stored = _decode(path)
+    fix = "Save the numbers of the classes, not their colours: a PNG in grey or with a palette."
+    if stored.is_lossy:
+        raise ValueError(f"JPEG does not keep class indices as they are. Received: '{path}'. {fix}")
+    labels = _with_channels(stored.array, path, 1, "class indices in one channel", fix)[..., 0]
     if labels.dtype.kind not in "bui":
-        raise _unexpected(path, "integer class indices", labels)
+        raise _unexpected(path, "integer class indices", labels, fix)
     return labels
 
 
@@ -69,7 +62,7 @@ def as_classes(stored, facts, path):
         ValueError: if there is a label that stands for no class.
     """
     if "values" in facts:
-        return _mapped(stored, facts["values"], path)
+        return _by_values(stored, facts["values"], path)
     num_classes = facts.get("num_classes", np.inf)
     # Of a number of classes that is not known yet, 255 is no class.
     ignored_values = ignored_labels(facts.get("num_classes", 0), facts.get("ignore_class"))
@@ -84,7 +77,7 @@ def as_classes(stored, facts, path):
     return np.where(ignored, np.int32(IGNORED), stored.astype(np.int32))
 
 
-def _mapped(stored, values, path):
+def _by_values(stored, values, path):
     classes = {IGNORED: IGNORED}
     classes |= {int(label): IGNORED if c is None else c for label, c in values.items()}
     labels = np.array(sorted(classes))
@@ -102,8 +95,8 @@ def read_depth(path, facts):
     """Reads depth.
 
     Args:
-        path: `pathlib.Path` of a PNG with one channel, or of a `.npy` file. Float arrays are in
-            metres already.
+        path: `pathlib.Path` of a picture with one channel, or of a `.npy` file. Floats (of TIFF or
+            `.npy`) are in metres already.
         facts: dict with optionally `scale`, metres per unit of an integer file (default 0.001 for
             16 bits and more), and `missing`, the value of ignored pixels.
 
@@ -113,13 +106,17 @@ def read_depth(path, facts):
     Raises:
         ValueError: if the file is damaged, or has 8 bits and no stated scale.
     """
-    stored = _with_channels(_decode(path), path, 1, "depth in one channel")
+    fix = "Save millimetres as PNG of 16 bits, or metres as float TIFF or .npy."
+    file = _decode(path)
+    stored = _with_channels(file.array, path, 1, "depth in one channel", fix)
+    if file.mode == "P":
+        raise _unexpected(path, "depth, not indices of a palette", stored, fix)
     if stored.dtype.kind == "f":
         scale = 1.0
     elif stored.dtype.kind in "ui" and (stored.dtype.itemsize > 1 or "scale" in facts):
         scale = facts.get("scale", 0.001)
     else:
-        raise _unexpected(path, "16-bit millimetres (or `scale` in dataset.json)", stored)
+        raise _unexpected(path, "16-bit millimetres (or `scale` in dataset.json)", stored, fix)
     depth = float32(stored) * np.float32(scale)
     known = np.isfinite(depth) & (depth > 0) & (stored != facts.get("missing", 0))
     return np.where(known, depth, np.float32(0))
@@ -139,13 +136,14 @@ def read_normals(path, facts):
     Raises:
         ValueError: if the file is damaged or has not three channels.
     """
-    stored = _with_channels(_decode(path), path, 3, "normals in three channels")
+    fix = "Save RGB of 8 bits, round((n + 1) * 127.5), or the vectors as .npy."
+    stored = _with_channels(_decode(path).array, path, 3, "normals in three channels", fix)
     if stored.dtype.kind == "f":
         vectors = finite(stored)
     elif stored.dtype == np.uint8:
         vectors = stored.astype(np.float32) / np.float32(127.5) - 1.0
     else:
-        raise _unexpected(path, "normals as 8-bit RGB or float vectors", stored)
+        raise _unexpected(path, "normals as 8-bit RGB or float vectors", stored, fix)
     return unit_vectors(vectors)
 
 
@@ -163,60 +161,45 @@ def read_quantity(path, facts):
         ValueError: if the file is damaged, has no floats or not so many channels.
     """
     expected = f"floats in {facts['channels']} channels"
-    stored = _with_channels(_decode(path), path, facts["channels"], expected)
+    fix = "Save a float array as .npy."
+    stored = _with_channels(_decode(path).array, path, facts["channels"], expected, fix)
     if stored.dtype.kind != "f":
-        raise _unexpected(path, expected, stored)
+        raise _unexpected(path, expected, stored, fix)
     return finite(stored)
 
 
-def read_size(path):
-    """Returns `(height, width)` of a picture from its header alone."""
-    _check_filled(path)
-    image = pillow()
-    try:
-        with image.open(path) as picture:
-            return picture.height, picture.width
-    except Exception as error:
-        raise _damaged(path, error) from error
+def target_size(path):
+    """Returns `(height, width)` of a target from its header alone."""
+    return _mapped(path).shape[:2] if _is_array(path) else stored_size(path)[0]
 
 
 def _decode(path):
-    _check_filled(path)
-    image = None if path.suffix.lower() == ".npy" else pillow()
+    # Mapped, because a header may ask for more memory than there is.
+    return Stored(np.array(_mapped(path))) if _is_array(path) else read_stored(path)
+
+
+def _is_array(path):
+    return path.suffix.lower() == ".npy"
+
+
+def _mapped(path):
+    open_filled(path).close()
     try:
-        if image is None:
-            # Mapped, because a header may ask for more memory than there is.
-            return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-        with image.open(path) as picture:
-            return np.asarray(picture)
-    # Decoders report damage by exceptions of many kinds: SyntaxError, struct.error, ...
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
-def _with_channels(array, path, channels, expected):
+def _with_channels(array, path, channels, expected, fix):
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[-1] != channels:
-        raise _unexpected(path, expected, array)
+        raise _unexpected(path, expected, array, fix)
     return array
 
 
-def _unexpected(path, expected, array):
+def _unexpected(path, expected, array, fix):
     return ValueError(
-        f"Expected {expected}. Received: '{path}' with shape {array.shape} and dtype {array.dtype}."
+        f"Expected {expected}. Received: '{path}' with shape {array.shape} and dtype "
+        f"{array.dtype}. {fix}"
     )
-
-
-def _damaged(path, error):
-    return ValueError(
-        f"The file cannot be decoded; it may be cut short. Received: '{path}' ({error}). "
-        "Write it again or remove it."
-    )
-
-
-def _check_filled(path):
-    if path.stat().st_size == 0:
-        raise ValueError(
-            f"The file has zero bytes. Received: '{path}'. Write it again or remove it."
-        )
