@@ -17,7 +17,8 @@ EXAMPLES = (
 def add_options(parser):
     add = parser.add_argument
     add("model", metavar="MODEL", help="a .keras file, or a run folder for its best model")
-    add("--format", required=True, choices=FORMATS, help="what to write")
+    text = f"what to write: {', '.join(FORMATS)}"
+    add("--format", required=True, choices=FORMATS, metavar="FORMAT", help=text)
     add("--out", metavar="FILE", help="file or folder to write (default: beside the .keras file)")
     sizes = parser.add_mutually_exclusive_group()
     text = "pixels, divisible by 32 (default: the model's)"

@@ -46,9 +46,11 @@ def add_options(parser):
         nargs="+",
         choices=NETWORKS,
         default=list(NETWORKS),
-        help="networks; single stands for one for each task (default: all)",
+        metavar="NAME",
+        help=f"{', '.join(NETWORKS)}; single stands for one for each task (default: all)",
     )
-    add("--balancers", nargs="+", choices=BALANCERS, default=["dwa"], help="(default: dwa)")
+    text = f"how the tasks are weighted: {', '.join(BALANCERS)} (default: dwa)"
+    add("--balancers", nargs="+", choices=BALANCERS, default=["dwa"], metavar="NAME", help=text)
     add("--seeds", default=3, help="from 0 (default: %(default)s)", **COUNT)
     add("--splits", nargs=2, metavar=("TRAIN", "TEST"), help="(default: the first two)")
     group = parser.add_argument_group("instead of what the scale says")

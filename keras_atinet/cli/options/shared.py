@@ -15,7 +15,8 @@ def add_common(parser):
     parser.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="(default: that of the resumed run, or Keras's own: KERAS_BACKEND or keras.json)",
+        help="what Keras computes with (default: that of the resumed run, or else of KERAS_BACKEND "
+        "or keras.json)",
     )
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of errors; or KERAS_ATINET_DEBUG=1"

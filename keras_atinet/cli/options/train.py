@@ -25,57 +25,75 @@ EXAMPLES = (
 
 
 def add_options(parser):
-    default, paper = DEFAULT, PAPER
+    _add_data(parser.add_argument_group("data"))
+    _add_network(parser.add_argument_group("network"))
+    _add_training(parser.add_argument_group("training"))
+    _add_files(parser.add_argument_group("files"))
 
-    def add(option, text, **kwargs):
-        key = option.lstrip("-").replace("-", "_")
-        values = _shown(default[key])
-        if paper[key] != default[key]:
-            values += f"; recipe paper: {_shown(paper[key])}"
-        # An option that is not given leaves its key to the recipe.
-        parser.add_argument(
-            option, help=f"{text} (default: {values})", default=argparse.SUPPRESS, **kwargs
-        )
 
-    add("--data", f"'rooms', made up on the fly; or a {SOURCES}", metavar="SOURCE")
-    text = "parts to learn from and to hold out; else the first two, as train and val"
-    add("--splits", text, nargs=2, metavar=("TRAIN", "TEST"))
-    add("--model", "the network", choices=NETWORKS)
-    text = "what to predict, e.g. depth normal; none named: all, or the first for single"
-    add("--tasks", text, nargs="+", metavar="TASK")
-    add("--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
-    add("--filters", "width of each of the five levels", **FILTERS)
-    add("--epochs", "passes over the training images", **COUNT)
-    add("--batch-size", "images in a batch", **COUNT)
-    add("--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
-    add("--balancer", "how the tasks are weighed", choices=BALANCERS)
+def _add_data(group):
+    _add(group, "--data", f"'rooms', synthetic; or a {SOURCES}", metavar="SOURCE")
+    text = "parts to learn from and to hold out"
+    _add(group, "--splits", text, "the data's first two", nargs=2, metavar=("TRAIN", "TEST"))
+    text = "what to predict, e.g. depth normal"
+    _add(group, "--tasks", text, "all; the first for single", nargs="+", metavar="TASK")
+    _add(group, "--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
+    text = "mirror training images by chance"
+    _add(group, "--augment", text, action=argparse.BooleanOptionalAction)
+    _add(group, "--num-samples", "rooms to learn from, plus a quarter held out", **COUNT)
+
+
+def _add_network(group):
+    _add(group, "--model", "the network", choices=NETWORKS)
+    _add(group, "--filters", "width of each of the five levels", **FILTERS)
+    _add(group, "--dtype", "precision", choices=PRECISIONS)
+    text = "atinet and mtan: what to compute twice, for less memory"
+    _add(group, "--remat", text, choices=["attention"])
+
+
+def _add_training(group):
+    _add(group, "--epochs", "passes over the training images", **COUNT)
+    _add(group, "--batch-size", "images in a batch", **COUNT)
+    _add(group, "--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
+    text = f"how the tasks are weighted: {', '.join(BALANCERS)}"
+    _add(group, "--balancer", text, choices=BALANCERS, metavar="NAME")
+    _add(group, "--temperature", "of the balancer dwa", type=float, metavar="X")
     text = "balanced: in the loss, rare classes weigh more, by median frequency"
-    add("--class-weights", text, choices=["balanced"])
-    add("--temperature", "of the balancer dwa", type=float, metavar="X")
-    add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
+    _add(group, "--class-weights", text, choices=["balanced"])
+    _add(group, "--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
-    add("--on-nonfinite", text, choices=ON_NONFINITE)
-    add("--augment", "mirror training images by chance", action=argparse.BooleanOptionalAction)
-    add("--dtype", "precision", choices=PRECISIONS)
-    add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
-    add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
-    add("--num-samples", "rooms to learn from, plus a quarter held out", **COUNT)
-    parser.add_argument(
+    _add(group, "--on-nonfinite", text, choices=ON_NONFINITE)
+    _add(group, "--seed", "of the weights and of the order of the images", type=int, metavar="N")
+    group.add_argument(
         "--recipe",
         choices=RECIPES,
         help="where the defaults come from; paper also makes Split deep (default: default)",
     )
-    parser.add_argument(
+
+
+def _add_files(group):
+    group.add_argument(
         "--out",
         metavar="DIR",
         help="run folder, new or empty (default: runs/MODEL-DATA-NUMBER)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with an interrupted run; of its settings, --on-nonfinite may change",
+        help="resume an interrupted run; of its settings, --on-nonfinite may change",
     )
-    add_verbose(parser, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
+    add_verbose(group, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
+
+
+def _add(group, option, text, default=None, **kwargs):
+    # The option of a setting. One that is not given leaves the setting to the recipe.
+    key = option.lstrip("-").replace("-", "_")
+    if default is None:
+        default = _shown(DEFAULT[key])
+        if PAPER[key] != DEFAULT[key]:
+            default += f"; recipe paper: {_shown(PAPER[key])}"
+    text = f"{text} (default: {default})"
+    group.add_argument(option, help=text, default=argparse.SUPPRESS, **kwargs)
 
 
 def required_backend(arguments):
