@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -137,7 +138,7 @@ def read_json(path):
     path = pathlib.Path(path)
     try:
         # Some editors begin a file with a byte order mark.
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except FileNotFoundError:
         raise
     except RecursionError as error:
@@ -155,7 +156,35 @@ def read_json(path):
             f"A file must hold a JSON object, {{...}}. Received: '{path}', a "
             f"{type(found).__name__}."
         )
+    place = next(_not_finite(found), None)
+    if place is not None:
+        raise ValueError(
+            f"A number must be finite in JSON. Received: '{path}', where {place} is not."
+        )
     return found
+
+
+def _unique(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} occurs twice in one object")
+    return found
+
+
+def _not_finite(value):
+    """Yields the place of each NaN or infinite number, such as `tasks.depth.scale`."""
+    # Without recursion: what the parser takes may be nested more deeply than functions may be.
+    waiting = [("", value)]
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            yield place
+        children = enumerate(value) if isinstance(value, list) else ()
+        if isinstance(value, dict):
+            children = value.items()
+        waiting.extend((f"{place}.{key}".lstrip("."), child) for key, child in children)
 
 
 def remove_unfinished(folder):

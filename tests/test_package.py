@@ -20,6 +20,7 @@ ORDER = [
     "deferral",
     "settings",
     "files",
+    "stopping",
     "internals",
     "ops",
     "losses",

@@ -3,11 +3,13 @@
 import importlib
 import os
 import pathlib
+import signal
 import sys
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
 from keras_atinet.settings import BACKENDS
+from keras_atinet.stopping import exit_status, handling, raise_at_once
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 
@@ -20,29 +22,34 @@ def main(argv=None):
 
     Returns:
         int, the exit status: 0, 1 where a training met NaN, 2 after an error of the user's, 130
-        after Ctrl-C.
+        after Ctrl-C, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
     try:
-        _choose_backend(arguments)
-        # Unless the user wants them, no lines of TensorFlow about its start.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        deferral.complete()
-        from keras_atinet.internals import tensorflow_only_if_imported
-
-        command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")
-        with tensorflow_only_if_imported():
-            return command.run(arguments, argv) or 0
-    except KeyboardInterrupt:
+        with handling(raise_at_once, [signal.SIGTERM]):
+            return _run(arguments, argv)
+    except KeyboardInterrupt as interrupt:
         print("keras-atinet: interrupted", file=sys.stderr)
-        return 130
+        return exit_status(interrupt)
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
         if debug or not _is_check(error):
             raise
         print(f"keras-atinet: error: {error}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
+
+
+def _run(arguments, argv):
+    _choose_backend(arguments)
+    # Unless the user wants them, no lines of TensorFlow about its start.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    deferral.complete()
+    from keras_atinet.internals import tensorflow_only_if_imported
+
+    command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")
+    with tensorflow_only_if_imported():
+        return command.run(arguments, argv) or 0
 
 
 def _choose_backend(arguments):

@@ -10,6 +10,7 @@ from keras_atinet import runs, study
 from keras_atinet.cli.options.reproduce import OVERRIDES
 from keras_atinet.cli.sources import absolute, check_num_samples, two_splits
 from keras_atinet.settings import PROTOCOLS, SCALES
+from keras_atinet.stopping import exit_status
 from keras_atinet.study.output import study_facts, write_tables
 
 
@@ -30,10 +31,10 @@ def run(arguments, argv):
     )
     command = shlex.join(["keras-atinet", *argv])
     try:
-        busy = _train(out, trials, command, arguments.verbose or 0)
-    except KeyboardInterrupt:
+        busy = _train(out, trials, command, arguments.verbose)
+    except KeyboardInterrupt as interrupt:
         print(f"\nStopped. Go on with the same command: {command}")
-        return 130
+        return exit_status(interrupt)
     results = study.collect(out)
     if not results:
         print("Other processes train all runs; there is nothing to tabulate yet.")

@@ -7,6 +7,7 @@ import sys
 from keras_atinet import evaluation, runs, visualization
 from keras_atinet.cli.sources import absolute, check_num_samples, two_splits
 from keras_atinet.data import Subset
+from keras_atinet.stopping import Terminated, exit_status
 
 _PICTURE_SAMPLES = 4
 
@@ -18,19 +19,17 @@ def run(arguments, argv):
         folder.finish()
         print(f"The run {folder.path} is finished: {settings['epochs']} epochs.")
     else:
-        verbose = arguments.verbose
-        if verbose is None:
-            verbose = 1 if sys.stdout.isatty() else 2
         try:
-            runs.train(folder, settings, shlex.join(["keras-atinet", *argv]), verbose)
-        except KeyboardInterrupt:
+            runs.train(folder, settings, shlex.join(["keras-atinet", *argv]), arguments.verbose)
+        except KeyboardInterrupt as interrupt:
             if not folder.config.exists():
                 raise
             path = shlex.quote(str(folder.path))
             print(f"\nStopped. Go on with: keras-atinet train --resume {path}")
-            if folder.best_loss() is not None:
+            # Who sends SIGTERM may kill what does not end soon.
+            if folder.best_loss() is not None and not isinstance(interrupt, Terminated):
                 _draw(folder, runs.load_model(folder.best), settings)
-            return 130
+            return exit_status(interrupt)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error} {_what_is_left(folder)}") from error
     print_scores(folder, settings)

@@ -51,7 +51,10 @@ def evaluate_function(tasks, predict, batches, on_batch=None, verbose=0):
     losses = {task.name: task.loss() for task in tasks}
     means = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
     metrics = {task.name: task.metrics() for task in tasks}
-    progress, num_replicas = keras.utils.Progbar(_length(batches), verbose=verbose), _num_replicas()
+    progress, num_replicas = (
+        keras.utils.Progbar(num_batches(batches), verbose=verbose),
+        _num_replicas(),
+    )
     for batch in _iterate(batches):
         images, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         predictions = predict(images)
@@ -120,7 +123,8 @@ def _iterate(batches):
     return batches
 
 
-def _length(batches):
+def num_batches(batches):
+    """The number of batches of a dataset, or None if it does not tell."""
     if isinstance(batches, keras.utils.PyDataset):
         return batches.num_batches
     try:

@@ -3,8 +3,11 @@
 import keras
 
 from keras_atinet.data import random_mirror
+from keras_atinet.evaluation.scoring import num_batches
+from keras_atinet.runs.bottom_line import BottomLine
 from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import check_labels, get_batches, get_notes, get_sources, get_tasks
+from keras_atinet.runs.epoch_table import EpochTable
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.recording import Checkpoint, History, TrainingTime
 from keras_atinet.training import PhaseSwitch
@@ -28,7 +31,7 @@ def get_callbacks(run, settings, model):
     return callbacks
 
 
-def train(run, settings, command, verbose=1, report=print, callbacks=()):
+def train(run, settings, command, verbose=None, report=print, callbacks=()):
     """Trains a new run, or resumes one that has a backup.
 
     A process that is killed at any moment loses the epoch that it was in; a resumed run gives the
@@ -38,7 +41,7 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
         run: `Run`.
         settings: dict with the keys of `DEFAULT`.
         command: str for `config.json`.
-        verbose: 0, 1 or 2, as for `fit`.
+        verbose: 0, 1 or 2, as for `fit`; or None for a table of short rows, see `EpochTable`.
         report: function that takes a line of text before training begins.
         callbacks: further callbacks. They are called before the epoch is written down.
 
@@ -46,7 +49,8 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
         ValueError: if the data have no label of a task, see `check_labels`.
         FloatingPointError: as `MultiTaskModel.compile` says of `on_nonfinite`. The folder holds
             what the last epoch before left, and can be resumed.
-        KeyboardInterrupt: on Ctrl-C, between two batches. The folder can be resumed.
+        KeyboardInterrupt: on Ctrl-C and SIGTERM, between two batches (`Interruption`). The folder
+            can be resumed.
     """
     keras.utils.set_random_seed(settings["seed"])
     sources = get_sources(settings)
@@ -69,16 +73,18 @@ def train(run, settings, command, verbose=1, report=print, callbacks=()):
         run.create(settings, command)
     report(
         f"{type(model).__name__} for {', '.join(task.name for task in tasks)}: "
-        f"{count_parameters(model):,} parameters, {keras.backend.backend()}. "
+        f"{count_parameters(model):,} parameters, {keras.backend.backend()}.\n"
         f"{len(sources[0])} training and {len(sources[1])} held-out images. Writing to {run.path}."
     )
-    with Interruption() as interruption:
+    with Interruption() as interruption, BottomLine() as line:
+        if verbose is None:
+            callbacks.append(EpochTable(line, num_batches(held_out), run.best_loss()))
         model.fit(
             batches,
             validation_data=held_out,
             initial_epoch=first,
             epochs=settings["epochs"],
-            verbose=verbose,
+            verbose=0 if verbose is None else verbose,
             callbacks=[*callbacks, interruption],
         )
     run.finish()

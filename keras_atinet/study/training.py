@@ -37,14 +37,14 @@ class TestScores(keras.callbacks.Callback):
         write_rows(self.path, [*kept, {"epoch": epoch, **scores}])
 
 
-def train_trial(run, settings, command, verbose=0, report=print, callbacks=()):
+def train_trial(run, settings, command, verbose=None, report=print, callbacks=()):
     """Trains or resumes a run, and writes its scores to `results.json`.
 
     Args:
         run: `runs.Run`.
         settings: dict with the keys of `runs.DEFAULT`, from a `Trial`.
         command: str for `config.json`.
-        verbose: 0, 1 or 2, as for `fit`.
+        verbose: as for `runs.train`.
         report: function that takes a line of text before training begins.
         callbacks: further callbacks, as for `runs.train`.
 

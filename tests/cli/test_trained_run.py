@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import SemanticSegmentation, evaluation, exporting, runs
+from keras_atinet import SemanticSegmentation, evaluation, exporting, runs, stopping
 from keras_atinet.data import Rooms
 
 pytest.importorskip("matplotlib")
@@ -64,16 +64,18 @@ def test_an_interrupted_run_resumes_as_if_it_had_not_been(
 ):
     def stop(epoch, logs=None):
         if epoch == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     path = tmp_path / "interrupted"
     stopper = keras.callbacks.LambdaCallback(on_epoch_begin=stop)
     monkeypatch.setattr(runs, "train", functools.partial(runs.train, callbacks=[stopper]))
-    handler = signal.getsignal(signal.SIGINT)
+    number, handlers = signal.SIGINT, [signal.getsignal(n) for n in stopping.SIGNALS]
     assert run_cli("train", "--out", path, *OPTIONS) == 130
-    assert signal.getsignal(signal.SIGINT) is handler
+    number = signal.SIGTERM
+    assert run_cli("train", "--resume", path, "--verbose", 0) == 143
+    assert [signal.getsignal(n) for n in stopping.SIGNALS] == handlers
     shown = capsys.readouterr().out
-    assert "8 training and 2 held-out images" in shown and f"--resume {path}" in shown
+    assert "8 training and 2 held-out images" in shown and shown.count(f"--resume {path}") == 2
     assert [row["epoch"] for row in history(path)] == ["0", "1"]
     assert (path / "best.keras").exists()
     assert (path / "predictions.png").exists()

@@ -5,6 +5,7 @@ import pathlib
 from keras_atinet.cli.data.sources import is_verbose, source_options
 from keras_atinet.data import open_source, prepare
 from keras_atinet.data.opening import recognize
+from keras_atinet.stopping import exit_status
 
 
 def run(arguments, argv):
@@ -17,9 +18,9 @@ def run(arguments, argv):
     ]
     try:
         prepared = prepare(sources, arguments.out, size, arguments.workers, is_verbose(arguments))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("\nStopped. The same command goes on where it was.")
-        return 130
+        return exit_status(interrupt)
     for source in prepared:
         size = " x ".join(map(str, source.image_size))
         print(f"{source.split}: {len(source)} samples of {size} pixels")

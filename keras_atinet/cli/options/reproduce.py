@@ -2,7 +2,7 @@
 
 import argparse
 
-from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose
+from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose_epochs
 from keras_atinet.settings import BALANCERS, NETWORKS, PRECISIONS, PROTOCOLS, SCALES
 
 SUMMARY = "Train the paper's networks; tabulate their scores."
@@ -57,4 +57,4 @@ def add_options(parser):
     for name, keywords in OVERRIDES.items():
         option = f"--{name.replace('_', '-')}"
         group.add_argument(option, default=argparse.SUPPRESS, **keywords)
-    add_verbose(parser, "progress bars, or a line per epoch (default: 0)")
+    add_verbose_epochs(parser)

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import argparse
+import sys
 
 from keras_atinet.settings import BACKENDS
 
@@ -33,7 +34,17 @@ def add_model(parser):
 
 
 def add_verbose(parser, text, choices=(0, 1, 2)):
-    parser.add_argument("--verbose", type=int, choices=choices, help=f"nothing, {text}")
+    """Adds `--verbose`; alone it is 1 in a terminal, else 2."""
+    alone = 2 if 2 in choices and not sys.stdout.isatty() else 1
+    parser.add_argument(
+        "--verbose", type=int, nargs="?", choices=choices, const=alone, help=f"nothing, {text}"
+    )
+
+
+def add_verbose_epochs(parser):
+    """Adds `--verbose` to a command that trains."""
+    text = "Keras's bars, or its lines; alone the one that fits (default: a row for each epoch)"
+    add_verbose(parser, text)
 
 
 def _count(text):

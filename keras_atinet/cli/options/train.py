@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose
+from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose_epochs
 from keras_atinet.files import read_json
 from keras_atinet.settings import (
     BALANCERS,
@@ -82,7 +82,7 @@ def _add_files(group):
         metavar="RUN",
         help="resume an interrupted run; of its settings, --on-nonfinite may change",
     )
-    add_verbose(group, "progress bars, or a line per epoch (default: 1 in a terminal, else 2)")
+    add_verbose_epochs(group)
 
 
 def _add(group, option, text, default=None, **kwargs):

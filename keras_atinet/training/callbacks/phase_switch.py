@@ -128,12 +128,8 @@ class PhaseSwitch(keras.callbacks.Callback):
             self.model.balancer.restart()
         else:
             restart(self.model.optimizer, [*self.reset, "distillation"])
-        what = " and ".join(self.reset) if layers else "nothing"
-        whose = "all weights" if self.restart == "all" else "these and those of the distillation"
-        print(
-            f"\nPhaseSwitch: distillation on from epoch {epoch + 1}; new weights: {what}; "
-            f"the optimizer starts anew for {whose}."
-        )
+        what = " and ".join(self.reset) if layers else "none"
+        print(f"Phase 2 from epoch {epoch + 1}: distillation on; new weights: {what}.")
 
 
 def reinitialize(layer, rng):

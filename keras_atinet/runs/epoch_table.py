@@ -1,0 +1,107 @@
+"""What a training shows: a bar for the steps of an epoch, and a row for each epoch."""
+
+import math
+import shutil
+import statistics
+import time
+
+import keras
+
+from keras_atinet.runs.text_table import Column, TextTable, duration, number
+
+_COMPILING = "Compiling the step: the first batch may take minutes."
+_RECENT = 5  # epochs that tell the time of the next ones
+
+
+class StepBar(keras.callbacks.Callback):
+    """A bar for the steps of an epoch, then one for its evaluation.
+
+    It asks for no logs and has no method for the end of a batch, for which Keras would wait for
+    the device.
+
+    Args:
+        line: `BottomLine` to show it on.
+        num_held_out: int, batches of the evaluation, or None if unknown.
+    """
+
+    def __init__(self, line, num_held_out=None):
+        super().__init__()
+        self.line, self.num_held_out = line, num_held_out
+
+    def __deepcopy__(self, memo):
+        return self  # KerasTuner copies the callbacks of each trial; there is one terminal.
+
+    def on_train_begin(self, logs=None):
+        self._num_steps = self.params.get("steps")
+        # PyTorch compiles only if it is asked to.
+        self._compiles = keras.backend.backend() != "torch" or self.model.jit_compile
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._compiles:
+            self.line.text(_COMPILING)
+            self._compiles = False
+        self.line.begin(self._num_steps)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch:
+            self.line.update(batch)
+
+    def on_test_begin(self, logs=None):
+        self.line.begin(self.num_held_out, "held-out batch")
+
+    def on_test_batch_begin(self, batch, logs=None):
+        if batch:
+            self.line.update(batch)
+
+
+class EpochTable(StepBar):
+    """A short row for each epoch, and a bar for its steps in a terminal.
+
+    Time, the time that is left, `loss`, `val_loss` and of each task the first of its metrics (its
+    loss if it has none) on the held-out data, with a mark where `val_loss` is the lowest so far. Of
+    all else `history.csv` keeps track. To be given last, with `fit(verbose=0)`.
+
+    Args:
+        line, num_held_out: as for `StepBar`.
+        best: float, the lowest `val_loss` before, or None.
+    """
+
+    def __init__(self, line, num_held_out=None, best=None):
+        super().__init__(line, num_held_out)
+        self.best = math.inf if best is None else best
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        metrics = {task.name: task.metrics() for task in self.model.tasks}
+        headlines = [(task, found[0].name if found else "loss") for task, found in metrics.items()]
+        self._logged = ["loss", "val_loss", *(f"val_{task}_{name}" for task, name in headlines)]
+        epochs = self.params["epochs"]
+        columns = [Column("", "epoch", 2 * len(str(epochs)) + 1)]
+        columns += [Column("", "time", len("0:00:00")), Column("", "left", len("00:00:00"))]
+        columns += [Column("", "loss"), Column("", "val_loss")]
+        columns += [Column(task, name) for task, name in headlines]
+        width = shutil.get_terminal_size().columns if self.line.is_shown else None
+        self._table = TextTable(columns, width, "lowest val_loss so far")
+        self._seconds = []
+        print(self._table.header(), flush=True)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begin = time.perf_counter()
+        if self._compiles and not self.line.is_shown:
+            print(_COMPILING, flush=True)
+        super().on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._seconds.append(time.perf_counter() - self._begin)
+        values = [(logs or {}).get(name) for name in self._logged]
+        epochs, loss = self.params["epochs"], values[1]
+        is_best = loss is not None and loss < self.best
+        if is_best:
+            self.best = loss
+        left = self._time_of_an_epoch() * (epochs - epoch - 1)
+        cells = [f"{epoch + 1}/{epochs}", duration(self._seconds[-1]), duration(left)]
+        print(self._table.row([*cells, *map(number, values)], is_best), flush=True)
+
+    def _time_of_an_epoch(self):
+        # The first compiles, and is taken only where there is no other.
+        return statistics.mean(self._seconds[1:][-_RECENT:] or self._seconds)
