@@ -21,8 +21,8 @@ def main(argv=None):
         argv: list of str, without the program's name. Defaults to `sys.argv[1:]`.
 
     Returns:
-        int, the exit status: 0, 1 where a training met NaN, 2 after an error of the user's, 130
-        after Ctrl-C, 143 after SIGTERM.
+        int, the exit status: 0, 1 where a training met NaN, data have faults or a picture cannot be
+        predicted, 2 after an error of the user's, 130 after Ctrl-C, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)

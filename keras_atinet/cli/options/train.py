@@ -3,9 +3,19 @@
 import argparse
 import pathlib
 
-from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose_epochs
+from keras_atinet.cli.options.shared import (
+    COUNT,
+    EPOCHS,
+    FILTERS,
+    IMAGE_SIZE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SOURCES,
+    add_verbose_epochs,
+)
 from keras_atinet.files import read_json
 from keras_atinet.settings import (
+    AUGMENTATIONS,
     BALANCERS,
     DEFAULT,
     NETWORKS,
@@ -13,6 +23,7 @@ from keras_atinet.settings import (
     PAPER,
     PRECISIONS,
     RECIPES,
+    SCHEDULES,
 )
 
 SUMMARY = "Train a network; write a run folder."
@@ -28,6 +39,7 @@ def add_options(parser):
     _add_data(parser.add_argument_group("data"))
     _add_network(parser.add_argument_group("network"))
     _add_training(parser.add_argument_group("training"))
+    _add_balancing(parser.add_argument_group("tasks and their balance"))
     _add_files(parser.add_argument_group("files"))
 
 
@@ -35,53 +47,70 @@ def _add_data(group):
     _add(group, "--data", f"'rooms', synthetic; or a {SOURCES}", metavar="SOURCE")
     text = "parts to learn from and to hold out"
     _add(group, "--splits", text, "the data's first two", nargs=2, metavar=("TRAIN", "TEST"))
-    text = "what to predict, e.g. depth normal"
-    _add(group, "--tasks", text, "all; the first for single", nargs="+", metavar="TASK")
     _add(group, "--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
-    text = "mirror training images by chance"
-    _add(group, "--augment", text, action=argparse.BooleanOptionalAction)
+    text = "training images changed by chance: mirrored; full also zooms and changes colours"
+    _add(group, "--augment", text, choices=AUGMENTATIONS)
+    group.add_argument(
+        "--no-augment",
+        dest="augment",
+        action="store_const",
+        const="none",
+        default=argparse.SUPPRESS,
+        help="the same as --augment none",
+    )
     _add(group, "--num-samples", "rooms to learn from, plus a quarter held out", **COUNT)
 
 
 def _add_network(group):
     _add(group, "--model", "the network", choices=NETWORKS)
     _add(group, "--filters", "width of each of the five levels", **FILTERS)
+    text = "a run folder (its best model) or a .keras file to begin with: takes what fits"
+    _add(group, "--weights", text, metavar="RUN")
     _add(group, "--dtype", "precision", choices=PRECISIONS)
     text = "atinet and mtan: what to compute twice, for less memory"
     _add(group, "--remat", text, choices=["attention"])
 
 
 def _add_training(group):
+    text = "where the defaults come from; paper also makes Split deep (default: default)"
+    group.add_argument("--recipe", choices=RECIPES, help=text)
     _add(group, "--epochs", "passes over the training images", **COUNT)
     _add(group, "--batch-size", "images in a batch", **COUNT)
-    _add(group, "--learning-rate", "Adam's; halved halfway", type=float, metavar="X")
-    text = f"how the tasks are weighted: {', '.join(BALANCERS)}"
-    _add(group, "--balancer", text, choices=BALANCERS, metavar="NAME")
-    _add(group, "--temperature", "of the balancer dwa", type=float, metavar="X")
-    text = "balanced: in the loss, rare classes weigh more, by median frequency"
-    _add(group, "--class-weights", text, choices=["balanced"])
+    text = "batches whose gradients make one step, as one large batch would"
+    _add(group, "--accumulate", text, **COUNT)
+    _add(group, "--learning-rate", "Adam's", **POSITIVE)
+    text = "of the learning rate: constant, halved halfway, or by a cosine to 0"
+    _add(group, "--schedule", text, choices=SCHEDULES)
+    text = "epochs in which the learning rate rises to its full value"
+    _add(group, "--warmup", text, **EPOCHS)
+    text = "AdamW's: what it takes off the kernels of convolutions, times the learning rate"
+    _add(group, "--weight-decay", text, **NOT_NEGATIVE)
+    text = "stop after N epochs without a lower val_loss; ATI-Net's second phase alone counts"
+    _add(group, "--patience", text, **COUNT)
     _add(group, "--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
     text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
     _add(group, "--on-nonfinite", text, choices=ON_NONFINITE)
     _add(group, "--seed", "of the weights and of the order of the images", type=int, metavar="N")
-    group.add_argument(
-        "--recipe",
-        choices=RECIPES,
-        help="where the defaults come from; paper also makes Split deep (default: default)",
-    )
+    text = "the same numbers each time on a GPU too, slower"
+    _add(group, "--deterministic", text, action="store_true")
+
+
+def _add_balancing(group):
+    text = "what to predict, e.g. depth normal"
+    _add(group, "--tasks", text, "all; the first for single", nargs="+", metavar="TASK")
+    text = f"how the tasks are weighted: {', '.join(BALANCERS)}"
+    _add(group, "--balancer", text, choices=BALANCERS, metavar="NAME")
+    _add(group, "--temperature", "of the balancer dwa", **POSITIVE)
+    text = "balanced: in the loss, rare classes weigh more, by median frequency"
+    _add(group, "--class-weights", text, choices=["balanced"])
 
 
 def _add_files(group):
-    group.add_argument(
-        "--out",
-        metavar="DIR",
-        help="run folder, new or empty (default: runs/MODEL-DATA-NUMBER)",
-    )
-    group.add_argument(
-        "--resume",
-        metavar="RUN",
-        help="resume an interrupted run; of its settings, --on-nonfinite may change",
-    )
+    text = "run folder, new or empty (default: runs/MODEL-DATA-NUMBER)"
+    group.add_argument("--out", metavar="DIR", help=text)
+    text = "resume an interrupted run; of its settings, --on-nonfinite may change"
+    group.add_argument("--resume", metavar="RUN", help=text)
+    _add(group, "--tensorboard", "write RUN/tensorboard as well", action="store_true")
     add_verbose_epochs(group)
 
 
