@@ -77,7 +77,7 @@ def test_the_data_tells_the_splits(settings, run_cli, tmp_path, capsys):
     assert found() == (["train"], 0.1)
     with pytest.raises(SystemExit):
         run_cli("train", "--hold-out", 1)
-    assert "must be at least 0 and below 1" in capsys.readouterr().err
+    assert "a share from 0 on, below 1" in capsys.readouterr().err
 
 
 def test_a_split_is_left_to_choose_the_best_epoch_on(run_cli, tmp_path, capsys):
