@@ -39,6 +39,11 @@ def built_shape(layer):
     return tuple(layer.get_build_config()["input_shape"]) if layer.built else None
 
 
+def sublayers(layer):
+    """The layers that a layer is made of, in lists and dicts as well, not those within them."""
+    return list(layer._flatten_layers(include_self=False, recursive=False))
+
+
 def track(layer, sublayer):
     """Makes the weights of an attribute of a layer its own.
 

@@ -23,6 +23,9 @@ BALANCERS = (
     *("aligned_mtl", "fairgrad", "upgrad"),
 )
 
+SCHEDULES = ("constant", "halve", "cosine")
+AUGMENTATIONS = ("mirror", "full", "none")
+
 ROOMS = "rooms"
 DEFAULT = {
     "data": ROOMS,
@@ -34,19 +37,27 @@ DEFAULT = {
     "epochs": 12,
     "batch_size": 8,
     "learning_rate": 1e-3,
+    "schedule": "halve",
+    "warmup": 0,
+    "weight_decay": 0.0,
+    "accumulate": 1,
+    "patience": None,
     "balancer": "dwa",
     "temperature": 2.0,
     "switch_at": 0.5,
     "on_nonfinite": "raise",
-    "augment": True,
+    "augment": "mirror",
     "deep_split": False,
     "dtype": "float32",
     "remat": None,
     "seed": 0,
+    "deterministic": False,
     "num_samples": 400,
     "hold_out": 0.0,
     "averaging": "pixel",
     "class_weights": None,
+    "weights": None,
+    "tensorboard": False,
 }
 PAPER = {
     **DEFAULT,
@@ -55,7 +66,7 @@ PAPER = {
     "epochs": 200,
     "batch_size": 2,
     "learning_rate": 1e-4,
-    "augment": False,
+    "augment": "none",
     "deep_split": True,
 }
 RECIPES = {"default": DEFAULT, "paper": PAPER}
@@ -85,6 +96,14 @@ PROTOCOLS = {
     "paper": (0.0, ("paper",)),
     "clean": (0.1, ("clean",)),
 }
+
+
+def complete(settings):
+    """The settings in a config, which an older version may have written, with today's keys."""
+    settings = {**DEFAULT, **settings}
+    if isinstance(settings["augment"], bool):
+        settings["augment"] = "mirror" if settings["augment"] else "none"
+    return settings
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import pytest
 
 from keras_atinet import balancing, exporting, runs, settings
+from keras_atinet.data.transforms.augmentation import AUGMENTATIONS
 from keras_atinet.exporting.quantization import _TOOLS
 
 pytestmark = pytest.mark.backend_free
@@ -14,6 +15,7 @@ def test_names_are_those_of_the_classes():
     assert set(exporting.RUNTIMES) == set(settings.FORMATS)
     quantized = [name for name, form in settings.FORMATS.items() if form.suffix in _TOOLS]
     assert quantized == settings.QUANTIZED
+    assert set(AUGMENTATIONS) == set(settings.AUGMENTATIONS)
 
 
 def test_settings_are_among_the_names():
@@ -22,4 +24,6 @@ def test_settings_are_among_the_names():
         assert values["model"] in settings.NETWORKS and values["balancer"] in settings.BALANCERS
         assert values["dtype"] in settings.PRECISIONS
         assert values["on_nonfinite"] in settings.ON_NONFINITE
+        assert values["augment"] in settings.AUGMENTATIONS
+        assert values["schedule"] in settings.SCHEDULES
     assert {form.backend for form in settings.FORMATS.values()} <= set(settings.BACKENDS)

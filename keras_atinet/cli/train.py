@@ -17,7 +17,9 @@ def run(arguments, argv):
     folder, settings = _resumed(arguments) if arguments.resume else _new(arguments)
     if arguments.resume and folder.is_finished():
         folder.finish()
-        print(f"The run {folder.path} is finished: {settings['epochs']} epochs.")
+        done, epochs = len(folder.rows()), settings["epochs"]
+        early = f" of {epochs}, stopped by --patience {settings['patience']}"
+        print(f"The run {folder.path} is finished: {done} epochs{early if done < epochs else ''}.")
     else:
         try:
             runs.train(folder, settings, shlex.join(["keras-atinet", *argv]), arguments.verbose)
@@ -55,7 +57,7 @@ def _resumed(arguments):
             "Received others as well. Leave them out, or start a new run without `--resume`."
         )
     folder = runs.Run(arguments.resume)
-    settings = {**runs.DEFAULT, **folder.read_config()["settings"], **explicit}
+    settings = {**folder.read_settings(), **explicit}
     if explicit and not folder.is_finished():
         folder.change_settings(**explicit)
     return folder, settings
@@ -66,6 +68,9 @@ def _new(arguments):
     settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
     check_num_samples(explicit, settings["data"])
     settings["data"] = absolute(settings["data"])
+    if settings["weights"]:
+        runs.find_model(settings["weights"])  # or an error before anything is made
+        settings["weights"] = absolute(settings["weights"])
     if "splits" not in explicit:
         settings["splits"] = two_splits(settings["data"])
     folder = runs.Run(arguments.out or new_folder(settings))

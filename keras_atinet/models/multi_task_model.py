@@ -4,6 +4,8 @@ from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.internals import built_shape, track, untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
+from keras_atinet.models.matching_weights import load_matching_weights
+from keras_atinet.models.saving import Saving
 from keras_atinet.settings import ON_NONFINITE
 from keras_atinet.tasks.names import check_log_names
 from keras_atinet.training import (
@@ -17,7 +19,7 @@ from keras_atinet.training import (
 )
 
 
-class MultiTaskModel(Fitting, TrainStep, keras.Model):
+class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
     """A functional `keras.Model` from one image to a dict of predictions, one per task.
 
     Subclasses build the graph and call this constructor. Losses, metrics and the masks of valid
@@ -188,6 +190,32 @@ class MultiTaskModel(Fitting, TrainStep, keras.Model):
         }
         # A function, because Keras tracks the metrics in an attribute as the model's own.
         self._compile_arguments = lambda: arguments
+
+    def load_matching_weights(self, source):
+        """Takes from another network all weights that fit by name and shape, for fine-tuning.
+
+        Tasks, classes and the kind of the network may be others: what they share fits, and all
+        else stays as it is. A layer takes its weights, the statistics of a BatchNorm included,
+        together or not at all. The share of an ATI-Net's distillation is taken if all of the
+        distillation fits: with the same tasks, a network that was in the second phase begins in
+        it. Nothing of the optimizer or the balancer is taken.
+
+        Args:
+            source: str or path of a `.keras` file, or a `keras.Model`.
+
+        Returns:
+            `MatchingWeights`, the lists of paths `taken`, `kept` (of this network, as they were)
+            and `unused` (of the source). Printed, it names the layers.
+
+        Raises:
+            ValueError: if nothing fits, as with other `filters`; if the file is no `.keras` file.
+            FileNotFoundError: if there is no such file.
+
+        Example:
+            >>> model = keras_atinet.ATINet(tasks=("depth", "normal"))
+            >>> print(model.load_matching_weights("segmentation.keras"))
+        """
+        return load_matching_weights(self, source)
 
     def build_optimizer(self):
         """Makes the optimizer's variables for the weights that are trainable now, if not done."""

@@ -1,8 +1,7 @@
 """The charts of a run: what each task learnt, and its weight."""
 
-import math
-
 from keras_atinet.report.charts import line_chart
+from keras_atinet.runs.schedules import second_phase
 
 
 def learning_curves(run, tasks):
@@ -16,7 +15,7 @@ def learning_curves(run, tasks):
         list of `(figure, description)`.
     """
     rows = run.rows()
-    switch = phase_switch(run.read_config()["settings"])
+    switch = second_phase(run.read_settings()) or None
     figures = []
     for task in tasks:
         for name in ("loss", *(metric.name for metric in task.metrics())):
@@ -43,17 +42,10 @@ def weight_curves(run, tasks):
         (task.name, values(rows, f"{task.name}_weight"), False, number)
         for number, task in enumerate(tasks)
     ]
-    figure = line_chart("weights of the tasks", series, phase_switch(run.read_config()["settings"]))
+    figure = line_chart("weights of the tasks", series, second_phase(run.read_settings()) or None)
     return [(figure, "weights of the tasks over the epochs")]
 
 
 def values(rows, column):
     """A column of a history as floats, NaN where it is empty."""
     return [float(row.get(column) or "nan") for row in rows]
-
-
-def phase_switch(settings):
-    """The epoch (from 0) with which the second phase begins, None for other networks."""
-    if settings["model"] != "atinet":
-        return None
-    return math.floor(settings["switch_at"] * settings["epochs"] + 1e-9)

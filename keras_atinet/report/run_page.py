@@ -2,7 +2,6 @@
 
 import pathlib
 
-import keras
 import numpy as np
 
 from keras_atinet import runs
@@ -59,14 +58,14 @@ def run_section(run, num_pictures=6, num_samples=None):
         HTML, and the results on the held-out split, task name -> metric name -> float.
     """
     config = run.read_config()
-    settings = {**runs.DEFAULT, **config["settings"]}
+    settings = run.read_settings()
     file = run.best if run.best.is_file() else run.last
     if not file.is_file():
         raise FileNotFoundError(
             "A report needs a run in which at least one epoch is done. "
             f"Received: '{run.path}', which has no model yet."
         )
-    model = keras.saving.load_model(file)
+    model = runs.load_model(file)
     train_source, source = (runs.get_source(settings, split) for split in settings["splits"])
     if num_samples is not None:
         source = Subset(source, num_samples)
@@ -108,9 +107,8 @@ def _facts(run, config, settings, model):
     yield "data", f"{data}, {size}{held_out if settings['hold_out'] else ''}"
     yield (
         "training",
-        f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, Adam "
-        f"{settings['learning_rate']:g} halved halfway, balancer {settings['balancer']}, "
-        f"{settings['dtype']}",
+        f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, "
+        f"{runs.optimizer_line(settings)}, balancer {settings['balancer']}, {settings['dtype']}",
     )
     yield "seed", settings["seed"]
     yield "training time", f"{seconds:.0f} s"

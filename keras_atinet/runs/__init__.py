@@ -13,5 +13,6 @@ from keras_atinet.runs.data import (
 from keras_atinet.runs.model import MODELS, count_parameters, get_model
 from keras_atinet.runs.run import Run
 from keras_atinet.runs.saved_model import find_model, load_model
+from keras_atinet.runs.schedules import learning_rate, optimizer_line
 from keras_atinet.runs.training import get_callbacks, train
 from keras_atinet.settings import DEFAULT, PAPER, RECIPES, ROOMS

@@ -100,7 +100,7 @@ def get_notes(source, names=None):
     left_out = [key for key in source.tasks if not _task_class(source, key)]
     notes = list(source.notes)
     if left_out and names is None:
-        notes.append(f"not learned: {', '.join(left_out)} (a quantity needs a `Task` in Python)")
+        notes.append(f"not learned: {', '.join(left_out)} (quantities need a `Task` in Python)")
     return notes
 
 

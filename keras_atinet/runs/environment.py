@@ -19,6 +19,28 @@ def versions():
     }
 
 
+def compute_deterministically():
+    """Makes the backend compute the same from the same seed, slower, to the end of the process.
+
+    What an operation computes on a GPU may otherwise depend on the order in which its threads
+    arrive. To be called before anything is computed. Where an operation has no deterministic way,
+    TensorFlow raises an error and PyTorch warns, each with its name; JAX has one for all.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif keras.backend.backend() == "torch":
+        import torch
+
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+    else:
+        flags = os.environ.get("XLA_FLAGS", "").split()
+        os.environ["XLA_FLAGS"] = " ".join([*flags, "--xla_gpu_deterministic_ops=true"])
+
+
 def machine():
     """What computes: the processor, its cores in use, and the devices of the backend."""
     return {"processor": _processor(), "cores": _cores(), "devices": ", ".join(devices())}

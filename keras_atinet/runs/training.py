@@ -1,24 +1,30 @@
 """The training of a run."""
 
+import math
+
 import keras
 
-from keras_atinet.data import random_mirror
 from keras_atinet.evaluation.scoring import num_batches
 from keras_atinet.runs.bottom_line import BottomLine
 from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import check_labels, get_batches, get_notes, get_sources, get_tasks
+from keras_atinet.runs.environment import compute_deterministically
 from keras_atinet.runs.epoch_table import EpochTable
 from keras_atinet.runs.model import count_parameters, get_model
+from keras_atinet.runs.patience import Patience
 from keras_atinet.runs.recording import Checkpoint, History, TrainingTime
+from keras_atinet.runs.saved_model import find_model, load_model
+from keras_atinet.runs.schedules import learning_rate, second_phase
+from keras_atinet.runs.tensorboard import tensorboard
 from keras_atinet.training import PhaseSwitch
 
 
 def get_callbacks(run, settings, model):
     """Keras's callbacks for a run, in the order in which they must be called."""
-    rate, epochs = settings["learning_rate"], settings["epochs"]
+    learning_rate(settings, 0)  # refuses settings that do not fit before anything is written
     callbacks = [
         TrainingTime(),
-        keras.callbacks.LearningRateScheduler(lambda e, _: rate if e < epochs / 2 else rate / 2),
+        keras.callbacks.LearningRateScheduler(lambda epoch, _: learning_rate(settings, epoch)),
         Checkpoint(
             run.best, save_best_only=True, mode="min", initial_value_threshold=run.best_loss()
         ),
@@ -26,6 +32,10 @@ def get_callbacks(run, settings, model):
         History(run.history),
         run.backup,
     ]
+    if settings["tensorboard"]:
+        callbacks.append(tensorboard(run.tensorboard, model))
+    if settings["patience"]:
+        callbacks.append(Patience(settings["patience"], second_phase(settings), run.rows()))
     if hasattr(model, "distillation_active"):
         callbacks.insert(0, PhaseSwitch(at=settings["switch_at"], seed=settings["seed"]))
     return callbacks
@@ -46,27 +56,33 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
         callbacks: further callbacks. They are called before the epoch is written down.
 
     Raises:
-        ValueError: if the data have no label of a task, see `check_labels`.
+        ValueError: if the data have no label of a task, see `check_labels`, or no state to resume
+            from can be read.
+        OSError: if the disk is full, or a file cannot be written for another reason. What was
+            written before is unchanged; the folder can be resumed.
         FloatingPointError: as `MultiTaskModel.compile` says of `on_nonfinite`. The folder holds
             what the last epoch before left, and can be resumed.
         KeyboardInterrupt: on Ctrl-C and SIGTERM, between two batches (`Interruption`). The folder
             can be resumed.
     """
+    if settings["deterministic"]:
+        compute_deterministically()
     keras.utils.set_random_seed(settings["seed"])
     sources = get_sources(settings)
     single = settings["model"] == "single"
     of_tasks = settings["averaging"], settings["class_weights"]
     tasks = get_tasks(sources[0], settings["tasks"], single, *of_tasks)
     for note in get_notes(sources[0], settings["tasks"]):
-        report(note)
+        report(f"Note: {note}")
     check_labels(sources, tasks)
     model = get_model(settings, tasks)
-    first = run.backup.restore(model)
-    run.forget_after(first)
+    first = run.restore(model, report)
+    if settings["weights"] and not first:
+        file, _ = find_model(settings["weights"])
+        report(f"Weights of {file}: {model.load_matching_weights(load_model(file))}")
     sizes = settings["image_size"], settings["batch_size"]
-    augment = random_mirror if settings["augment"] else False
-    order = {"shuffle": True, "augment": augment, "seed": settings["seed"], "first_epoch": first}
-    batches = get_batches(sources[0], tasks, *sizes, **order)
+    order = {"shuffle": True, "augment": settings["augment"], "seed": settings["seed"]}
+    batches = get_batches(sources[0], tasks, *sizes, first_epoch=first, **order)
     held_out = get_batches(sources[1], tasks, *sizes)
     callbacks = [*callbacks, *get_callbacks(run, settings, model)]
     if not run.config.exists():
@@ -86,5 +102,12 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
             epochs=settings["epochs"],
             verbose=0 if verbose is None else verbose,
             callbacks=[*callbacks, interruption],
+        )
+    rows = run.rows()
+    if settings["patience"] and len(rows) < settings["epochs"]:
+        best = min(rows, key=lambda row: (math.isnan(loss := float(row["val_loss"])), loss))
+        report(
+            f"Stopped after {len(rows)} of {settings['epochs']} epochs: no lower val_loss for "
+            f"{settings['patience']}. The best was epoch {int(best['epoch']) + 1}."
         )
     run.finish()

@@ -78,8 +78,8 @@ def study_facts(command, settings, num_finished, busy):
         ("filters", " ".join(map(str, settings["filters"]))),
         (
             "training",
-            f"{settings['epochs']} epochs, batches of {settings['batch_size']}, Adam "
-            f"{settings['learning_rate']:g} halved halfway, {settings['dtype']}, no augmentation",
+            f"{settings['epochs']} epochs, batches of {settings['batch_size']}, "
+            f"{runs.optimizer_line(settings)}, {settings['dtype']}, no augmentation",
         ),
         ("finished runs", str(num_finished)),
         ("versions", ", ".join(f"{name} {text}" for name, text in environment.versions().items())),

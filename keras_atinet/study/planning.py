@@ -58,7 +58,7 @@ def check_settings(folder, settings):
         ValueError: if a run of the folder differs in more than network, balancer and seed.
     """
     for config in sorted(folder.glob("*/config.json")):
-        found = runs.Run(config.parent).read_config()["settings"]
+        found = runs.Run(config.parent).read_settings()
         different = [
             f"{key}: {found.get(key)} there, {value} now"
             for key, value in settings.items()

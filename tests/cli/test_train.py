@@ -35,10 +35,20 @@ def settings(run_cli, monkeypatch, tmp_path):
 def test_explicit_options_win_over_the_recipe(settings):
     assert settings() == runs.DEFAULT
     assert settings("--recipe", "paper") == runs.PAPER
-    assert runs.PAPER["deep_split"] and not runs.PAPER["augment"]
-    expected = {**runs.PAPER, "epochs": 3, "augment": True, "image_size": [32, 64]}
+    assert runs.PAPER["deep_split"] and runs.PAPER["augment"] == "none"
+    expected = {**runs.PAPER, "epochs": 3, "augment": "full", "image_size": [32, 64]}
     expected["class_weights"] = "balanced"
-    options = ["--epochs", 3, "--augment", "--image-size", 32, 64, "--class-weights", "balanced"]
+    options = [
+        "--epochs",
+        3,
+        "--augment",
+        "full",
+        "--image-size",
+        32,
+        64,
+        "--class-weights",
+        "balanced",
+    ]
     assert settings("--recipe", "paper", *options) == expected
 
 

@@ -9,7 +9,6 @@ import pytest
 from keras_atinet import DepthEstimation, SemanticSegmentation
 from keras_atinet.layers import AttentionMask
 from keras_atinet.report import charts, page
-from keras_atinet.report.curves import phase_switch
 from keras_atinet.report.pictures import Gallery
 from keras_atinet.report.samples import ranked, score_samples
 
@@ -89,9 +88,6 @@ def test_curves_mark_the_second_phase():
     (axes,) = charts.line_chart("loss", series, switch=2).axes
     assert [line.get_xdata()[0] for line in axes.lines] == [1, 2.5]
     assert len(charts.line_chart("loss", series).axes[0].lines) == 1
-    settings = {"model": "atinet", "switch_at": 0.29, "epochs": 100}
-    assert phase_switch(settings) == 29
-    assert phase_switch({**settings, "model": "mtan"}) is None
 
 
 def test_rows_of_the_confusion_matrix_are_shares():

@@ -87,3 +87,31 @@ def test_losses_of_layers_are_added_once(make, data, values):
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5)
     for one, other in zip(results[0][1], results[1][1], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("balancer", ["equal", "mgda"])
+def test_accumulated_gradients_are_their_mean(balancer, make, small_atinet, data, values):
+    """The step of two batches is the mean of the steps that each of them alone would take."""
+    halves = [
+        keras.tree.map_structure(lambda array: array[::2], data),
+        keras.tree.map_structure(lambda array: array[1::2], data),
+    ]
+
+    def step(steps, *batches):
+        model = make(
+            small_atinet,
+            optimizer=SGD(0.1, gradient_accumulation_steps=steps),
+            balancer=balancer,
+            metrics={},
+        )
+        model.distillation_active = True
+        before = values(model.trainable_variables)
+        for batch in batches:
+            model.train_on_batch(*batch)
+        pairs = zip(values(model.trainable_variables), before, strict=True)
+        return [after - value for after, value in pairs]
+
+    steps = step(2, *halves), step(None, halves[0]), step(None, halves[1])
+    for together, one, other in zip(*steps, strict=True):
+        np.testing.assert_allclose(together, (one + other) / 2, atol=1e-6)

@@ -1,16 +1,31 @@
 """The file `prepared.json`, which describes a split in the prepared format."""
 
-import json
 import pathlib
 
 import numpy as np
 
+from keras_atinet.data import rules
 from keras_atinet.data.kinds import array_kind, described, missing_value
 from keras_atinet.data.preparation.packing import packed_dtype
+from keras_atinet.data.rules import check
+from keras_atinet.files import read_json
 
 FORMAT = 1
 DESCRIPTION = "prepared.json"
 PRESENT = "present"
+_RULES = {
+    "format": rules.is_whole,
+    "samples": rules.is_amount,
+    "written": rules.is_amount,
+    "image_size": rules.is_size,
+}
+_TASK_RULES = {
+    "kind": rules.is_kind,
+    "num_classes": rules.is_count,
+    "channels": rules.is_count,
+    "ignore_class": rules.is_label,
+    "class_names": rules.are_names,
+}
 
 
 def array_form(name, description):
@@ -32,7 +47,7 @@ def prepared_splits(path):
     """Names of the splits in a folder that are completely prepared; none for any other folder."""
     files = pathlib.Path(path).glob(f"*/{DESCRIPTION}")
     # A split that is not complete ends with ".part".
-    return sorted(file.parent.name for file in files if not file.parent.suffix)
+    return sorted(file.parent.name for file in files if file.is_file() and not file.parent.suffix)
 
 
 def read_description(root):
@@ -49,9 +64,13 @@ def read_description(root):
             f"'{root.parent}'. Received: split={root.name!r}."
         )
     try:
-        description = json.loads(file.read_text(encoding="utf-8"))
+        description = read_json(file)
+        check(file, description, _RULES)
         if description["format"] != FORMAT or description["written"] != description["samples"]:
             raise ValueError(f"format {FORMAT} and all samples written are expected")
+        for key, facts in description["tasks"].items():
+            known = {name: fact for name, fact in facts.items() if fact is not None}
+            check(file, known, _TASK_RULES, f" of {key!r}")
         for key in ("image", *described(description["tasks"])):
             array_form(key, description)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -29,8 +29,8 @@ class Verification:
 
     Attributes:
         faults: list of str, each with the place and what is wrong there.
-        notes: list of str, what is no fault, but to be known: pictures that are turned by their
-            EXIF orientation where sizes do not tell whether their labels are.
+        notes: list of str, what is no fault, but to be known: `Source.notes`, and pictures that are
+            turned by their EXIF orientation where sizes do not tell whether their labels are.
         samples: dict, split -> number of samples.
         labels: dict, split -> dict, task key -> number of samples that have the task.
         pixels: dict, split -> `Counter`, task key -> number of pixels that have a class label.
@@ -69,6 +69,7 @@ class Verification:
             self.faults.append(str(error))
             return
         self.samples[split] = len(source)
+        self.notes.extend(note for note in source.notes if note not in self.notes)
         counts = Counter()
 
         def examine(index):

@@ -1,9 +1,27 @@
 """The file `dataset.json`, checked."""
 
-import json
-import re
+import difflib
+import os
 
+from keras_atinet.data import rules
+from keras_atinet.data.rules import check, wrong
+from keras_atinet.files import read_json
 from keras_atinet.tasks.names import check_name
+
+_RULES = {"image_size": rules.is_size, "exif_orientation": rules.is_orientation_choice}
+_TASK_RULES = {
+    "kind": rules.is_kind,
+    "folder": rules.is_subfolder,
+    "num_classes": rules.is_class_count,
+    "values": rules.are_values,
+    "ignore_class": rules.is_label,
+    "class_names": rules.are_names,
+    "class_colors": rules.are_colors,
+    "channels": rules.is_count,
+    "scale": rules.is_scale,
+}
+_DEPTH_RULES = {"missing": rules.is_number}
+_KNOWN = {*_TASK_RULES, *_DEPTH_RULES, "encoding", "axes"}
 
 
 def read_dataset_json(path):
@@ -19,28 +37,44 @@ def read_dataset_json(path):
         ValueError: if the file is not JSON, or something it says is not of the right kind.
     """
     file = path / "dataset.json"
-    if not file.is_file():
+    # A link that leads nowhere is no missing file: the data would be taken for something else.
+    if not os.path.lexists(file):
         return {}
     try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"The file is not valid JSON. Received: '{file}' ({error}).") from error
-    if not isinstance(description, dict):
-        raise _wrong(file, "dataset.json", "a dict", description)
+        description = read_json(file)
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"A file must be there. Received: '{file}', a link that leads nowhere. Remove it."
+        ) from error
+    _check_spelling(file, description, {*_RULES, "tasks"}, "")
     tasks = description.get("tasks", {})
     if not isinstance(tasks, dict) or not all(isinstance(facts, dict) for facts in tasks.values()):
-        raise _wrong(file, "`tasks`", "a dict, task key -> dict of facts", tasks)
-    _check(file, description, _DATA_RULES, "")
+        raise wrong(file, "`tasks`", "a dict, task key -> dict of facts", tasks)
+    check(file, description, _RULES)
     for key, facts in tasks.items():
         check_name(key, "The key of a task", f" in '{file}'")
-        _check(file, facts, _RULES, f" of {key!r}")
+        _check_spelling(file, facts, _KNOWN, f" of {key!r}")
+        check(file, facts, _TASK_RULES, f" of {key!r}")
+        if facts.get("kind", key[:5]) == "depth":
+            check(file, facts, _DEPTH_RULES, f" of {key!r}")
         if "values" in facts:
             _check_values(file, key, facts)
         for name in ("class_names", "class_colors"):
             if len(facts.get(name) or ()) not in (0, facts.get("num_classes")):
                 expected = "one for each of its `num_classes`"
-                raise _wrong(file, f"`{name}` of {key!r}", expected, facts[name])
+                raise wrong(file, f"`{name}` of {key!r}", expected, facts[name])
     return description
+
+
+def _check_spelling(file, stated, known, whose):
+    # Other programs may state facts of their own, but none that looks like one of these.
+    for name in stated.keys() - known:
+        meant = difflib.get_close_matches(name.lower(), known, 1, 0.8)
+        if meant:
+            raise ValueError(
+                f"A fact must have its own name. Received: `{name}`{whose} in '{file}'. "
+                f"Is `{meant[0]}` meant?"
+            )
 
 
 def _check_values(file, key, facts):
@@ -51,95 +85,7 @@ def _check_values(file, key, facts):
         expected = f"of classes below {num_classes}, the number of classes"
         if num_classes < 2:
             expected = "of at least two classes, 0 and 1, or have `num_classes` beside it"
-        raise _wrong(file, f"`values` of {key!r}", expected, facts["values"])
+        raise wrong(file, f"`values` of {key!r}", expected, facts["values"])
     if "ignore_class" in facts:
         expected = "left out beside `values`, where null stands for it"
-        raise _wrong(file, f"`ignore_class` of {key!r}", expected, facts["ignore_class"])
-
-
-def _check(file, stated, rules, whose):
-    for name, rule in rules.items():
-        if name in stated and not rule(stated[name]):
-            raise _wrong(file, f"`{name}`{whose}", rule.__doc__, stated[name])
-
-
-def _wrong(file, what, expected, received):
-    return ValueError(f"{what} must be {expected}. Received: {received!r} in '{file}'. Correct it.")
-
-
-def _is_whole(value):
-    """a whole number"""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_count(value):
-    """a whole number above 0"""
-    return _is_whole(value) and value > 0
-
-
-def _is_class_count(value):
-    """a whole number above 1 (a binary mask has two classes, the background 0 and the object 1)"""
-    return _is_whole(value) and value > 1
-
-
-def _are_values(value):
-    """a dict, stored label (a str) -> class number, or null to ignore it"""
-    return (
-        isinstance(value, dict)
-        and len(value) > 0
-        and all(re.fullmatch(r"0|-?[1-9]\d*", label) for label in value)
-        and all(c is None or (_is_whole(c) and c >= 0) for c in value.values())
-    )
-
-
-def _is_number(value):
-    """a number"""
-    return _is_whole(value) or isinstance(value, float)
-
-
-def _is_positive(value):
-    """a number above 0"""
-    return _is_number(value) and value > 0
-
-
-def _is_name(value):
-    """a str"""
-    return isinstance(value, str)
-
-
-def _is_size(value):
-    """[height, width]"""
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
-
-
-def _are_names(value):
-    """a list of str"""
-    return isinstance(value, list) and all(map(_is_name, value))
-
-
-def _are_colors(value):
-    """a list of [red, green, blue], whole numbers from 0 to 255"""
-    return isinstance(value, list) and all(map(_is_color, value))
-
-
-def _is_color(value):
-    is_triple = isinstance(value, list) and len(value) == 3 and all(map(_is_whole, value))
-    return is_triple and min(value) >= 0 and max(value) <= 255
-
-
-def _is_orientation_choice(value):
-    """ "apply" (images are turned as EXIF says) or "ignore" (read as stored)"""
-    return value in ("apply", "ignore")
-
-
-_DATA_RULES = {"image_size": _is_size, "exif_orientation": _is_orientation_choice}
-_RULES = {
-    "folder": _is_name,
-    "num_classes": _is_class_count,
-    "values": _are_values,
-    "ignore_class": _is_whole,
-    "class_names": _are_names,
-    "class_colors": _are_colors,
-    "channels": _is_count,
-    "scale": _is_positive,
-}
+        raise wrong(file, f"`ignore_class` of {key!r}", expected, facts["ignore_class"])

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from keras_atinet.data.rules import MAX_CLASSES
 from keras_atinet.data.sources.cleaning import finite, float32, unit_vectors
 from keras_atinet.data.sources.pictures import (
     Stored,
@@ -63,7 +64,7 @@ def as_classes(stored, facts, path):
     """
     if "values" in facts:
         return _by_values(stored, facts["values"], path)
-    num_classes = facts.get("num_classes", np.inf)
+    num_classes = facts.get("num_classes", MAX_CLASSES)
     # Of a number of classes that is not known yet, 255 is no class.
     ignored_values = ignored_labels(facts.get("num_classes", 0), facts.get("ignore_class"))
     ignored = functools.reduce(np.logical_or, (stored == value for value in ignored_values))

@@ -46,24 +46,34 @@ def random_color(sample, rng, brightness=0.2, contrast=0.2, saturation=0.2):
     return adjust_color(sample, *(float(rng.uniform(1 - x, 1 + x)) for x in widths))
 
 
+AUGMENTATIONS = {
+    "mirror": [random_mirror],
+    "full": [random_scale_crop, random_color, random_mirror],
+    "none": [],
+}
+
+
 def get_augmentation(augment, tasks):
     """A list of functions `(sample, rng) -> sample`.
 
     Args:
-        augment: False (none), True (`random_scale_crop`, `random_color`, `random_mirror`), such a
-            function, or a sequence of them. To those that take `tasks`, the facts are passed.
+        augment: a key of `AUGMENTATIONS`, True (`"full"`), False (`"none"`), such a function, or a
+            sequence of them. To those that take `tasks`, the facts are passed.
         tasks: dict, task key -> facts, as in `Source.tasks`.
 
     Raises:
         TypeError: if `augment` is none of these.
     """
-    if augment is True:
-        augment = [random_scale_crop, random_color, random_mirror]
-    functions = [augment] if callable(augment) else list(augment or ())
-    if not all(map(callable, functions)):
+    if isinstance(augment, (bool, str)):
+        names = {True: "full", False: "none"}
+        functions = AUGMENTATIONS.get(names.get(augment, augment))
+    else:
+        functions = [augment] if callable(augment) else list(augment or ())
+    if functions is None or not all(map(callable, functions)):
         raise TypeError(
-            "`augment` takes True, False, a function `(sample, rng) -> sample` or a sequence of "
-            f"such functions. Received: augment={augment!r}."
+            f"`augment` takes True, False, one of {list(AUGMENTATIONS)}, a function "
+            "`(sample, rng) -> sample` or a sequence of such functions. "
+            f"Received: augment={augment!r}."
         )
     return [
         functools.partial(function, tasks=tasks) if _takes_tasks(function) else function

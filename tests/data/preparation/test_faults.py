@@ -214,7 +214,7 @@ def test_a_valid_sample_or_a_clear_error(tmp_path, write_form):
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        ([1], "a dict"),
+        ([1], "an? JSON object"),
         ({"tasks": ["depth"]}, "`tasks`"),
         ({"tasks": {"depth": 0.001}}, "'depth'"),
         ({"tasks": {"depth": {"scale": "0.001"}}}, "`scale` of 'depth'"),
@@ -222,7 +222,7 @@ def test_a_valid_sample_or_a_clear_error(tmp_path, write_form):
         ({"tasks": {"depth": {"folder": 3}}}, "`folder` of 'depth'"),
         ({"tasks": {"segmentation": {"num_classes": "13"}}}, "`num_classes` of 'segmentation'"),
         ({"tasks": {"segmentation": {"num_classes": 0}}}, "`num_classes` of 'segmentation'"),
-        ({"tasks": {"segmentation": {"num_classes": 1}}}, "above 1 .a binary mask has two classes"),
+        ({"tasks": {"segmentation": {"num_classes": 1}}}, "from 2 .* mask has two classes"),
         ({"tasks": {"my depth": {}}}, "The key of a task must .*'my depth'"),
         ({"tasks": {"segmentation": {"values": [0, 255]}}}, "`values` of 'segmentation'"),
         ({"tasks": {"segmentation": {"values": {}}}}, "`values` of 'segmentation'"),
@@ -252,6 +252,19 @@ def test_a_valid_sample_or_a_clear_error(tmp_path, write_form):
         ({"tasks": {"segmentation": {"class_colors": [[0, 0]]}}}, "`class_colors`"),
         ({"tasks": {"segmentation": {"ignore_class": "void"}}}, "`ignore_class`"),
         ({"tasks": {"flow": {"kind": "quantity", "channels": 2.5}}}, "`channels` of 'flow'"),
+        ({"tasks": {"depth": {"scale": 1e308}}}, "`scale` of 'depth' must be metres"),
+        ({"tasks": {"depth": {"scale": float("inf")}}}, "tasks.depth.scale is not"),
+        ({"tasks": {"depth": {"missing": "nothing"}}}, "`missing` of 'depth'"),
+        ({"tasks": {"depth": {"folder": "/etc"}}}, "`folder` of 'depth' .* within a split"),
+        ({"tasks": {"depth": {"folder": "a/../../b"}}}, "`folder` of 'depth'"),
+        ({"tasks": {"depth": {"folder": "C:depth"}}}, "`folder` of 'depth'"),
+        ({"tasks": {"depth": {"folder": "..\\depth"}}}, "`folder` of 'depth'"),
+        ({"tasks": {"depth": {"folder": ""}}}, "`folder` of 'depth'"),
+        ({"tasks": {"depth": {"folder": "d" * 300}}}, "`folder` of 'depth'"),
+        ({"tasks": {"depth": {"kind": "sound"}}}, "`kind` of 'depth'"),
+        ({"tasks": {"depth": {"Scale": 0.01}}}, "`Scale` of 'depth' .*Is `scale` meant"),
+        ({"Tasks": {"depth": {"scale": 0.01}}}, "`Tasks` .*Is `tasks` meant"),
+        ({"tasks": {"segmentation": {"num_classes": 10**9}}}, "`num_classes` of 'segmentation'"),
         ({"image_size": 24}, "`image_size`"),
         ({"image_size": [24, 0]}, "`image_size`"),
     ],
@@ -262,6 +275,53 @@ def test_descriptions_are_checked(tmp_path, description, message):
     with pytest.raises(ValueError, match=message) as error:
         open_source(tmp_path)
     assert str(tmp_path / "dataset.json") in str(error.value)
+
+
+def test_dataset_json_is_read_as_others_write_it(tmp_path):
+    write_pictures(tmp_path)
+    file = tmp_path / "dataset.json"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert problems(open_source(tmp_path)[0], Rooms.tasks) == {}
+    file.write_text('{"tasks": {"depth": {}, "depth": {"scale": 0.01}}}')
+    with pytest.raises(ValueError, match=r"'depth' occurs twice"):
+        open_source(tmp_path)
+    file.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"nested too deeply. Received: .*dataset\.json"):
+        open_source(tmp_path)
+    for target in ("nowhere", "dataset.json"):
+        file.unlink()
+        file.symlink_to(tmp_path / target)
+        with pytest.raises(ValueError, match=r"dataset\.json"):
+            open_source(tmp_path)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ValueError, match=r"dataset\.json' .Is a directory"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"samples": 1.0, "written": 1.0},
+        {"samples": True, "written": True},
+        {"samples": -1, "written": -1},
+        {"samples": "1", "written": "1"},
+        {"samples": 10**20, "written": 10**20},
+        {"image_size": [24.0, 32]},
+        {"image_size": "24"},
+        {"image_size": [24, 32, 3]},
+        {"tasks": {"../image": {"kind": "depth"}}},
+        {"tasks": {"depth": {"kind": "quantity", "channels": 10**12}}},
+        {"tasks": ["depth"]},
+        {"format": "1"},
+    ],
+)
+def test_descriptions_of_prepared_data_are_checked(tmp_path, changed):
+    write_prepared(tmp_path)
+    file = tmp_path / "train" / "prepared.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+    with pytest.raises(ValueError, match=r"train.(prepared\.json|image\.npy|depth\.npy)'"):
+        open_source(tmp_path)
 
 
 def test_faulty_samples_are_skipped_and_counted(tmp_path):

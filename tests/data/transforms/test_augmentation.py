@@ -152,12 +152,17 @@ def test_random_transforms_choose_by_the_generator():
 
 
 def test_augment_argument():
-    assert get_augmentation(False, {}) == []
+    assert get_augmentation(False, {}) == get_augmentation("none", {}) == []
+    named = {name: get_augmentation(name, {}) for name in ("mirror", "full", True)}
+    named = {name: [getattr(f, "func", f) for f in value] for name, value in named.items()}
+    assert named["mirror"] == [random_mirror]
+    assert named["full"] == named[True] == [random_scale_crop, random_color, random_mirror]
     assert get_augmentation(random_color, {}) == [random_color]
     facts = {"facing": {"kind": "normal"}}
     sample = {"image": make_sample()["image"], "facing": make_sample()["normal"]}
     for augment in (True, [random_mirror, functools.partial(random_scale_crop, scales=[2])]):
         for function in get_augmentation(augment, facts):
             assert set(function(sample, np.random.default_rng(0))) == {"image", "facing"}
-    with pytest.raises(TypeError, match="'flip'"):
-        get_augmentation(["flip"], {})
+    for wrong in ("flip", ["flip"]):
+        with pytest.raises(TypeError, match=r"'full', 'none'.*'flip'"):
+            get_augmentation(wrong, {})
