@@ -10,6 +10,7 @@ import pytest
 
 from keras_atinet import cli
 from keras_atinet.cli.parser import build_parser
+from keras_atinet.runs import text_table
 
 keras_tuner = pytest.importorskip("keras_tuner")
 tuning = pytest.importorskip("keras_atinet.tuning")
@@ -55,7 +56,7 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, capsys):
     ]
     assert header == ["trial", "time", "left", "delta_m", "learning_rate"]
     assert [row[-5].lstrip("*") for row in shown] == ["2/3", "3/3"]
-    assert {row[-2] for row in shown} <= {number(score) for score in scores}
+    assert {row[-2] for row in shown} <= set(map(text_table.number, scores))
     best = next(iter(rows.values()))
     assert f"--learning-rate {float(best['learning_rate']):.4g}" in printed
     assert keras.saving.load_model(tmp_path / "best.keras").get_config()["filters"][0] == 4
