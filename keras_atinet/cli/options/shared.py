@@ -42,9 +42,9 @@ def add_verbose(parser, text, choices=(0, 1, 2)):
     )
 
 
-def add_verbose_epochs(parser):
+def add_verbose_epochs(parser, row="epoch"):
     """Adds `--verbose` to a command that trains."""
-    text = "Keras's bars, or its lines; alone the one that fits (default: a row for each epoch)"
+    text = f"Keras's bars, or its lines; alone the one that fits (default: a row for each {row})"
     add_verbose(parser, text)
 
 
