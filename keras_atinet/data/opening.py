@@ -8,7 +8,7 @@ from keras_atinet.data.preparation.description import prepared_splits
 from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.rooms.rooms import Rooms
 from keras_atinet.data.source import Source
-from keras_atinet.data.sources.file_names import named_files
+from keras_atinet.data.sources.file_names import named_files, subfolders
 from keras_atinet.data.sources.folder import Folder
 from keras_atinet.data.sources.hugging_face import HuggingFace
 from keras_atinet.data.sources.mtan_arrays import MTANArrays
@@ -157,7 +157,7 @@ def _with_images(path, suffixes):
 
     if not path.is_dir():
         return []
-    return [None] if fits(path) else [folder.name for folder in path.iterdir() if fits(folder)]
+    return [None] if fits(path) else [name for name in subfolders(path) if fits(path / name)]
 
 
 def _ordered(names):

@@ -1,5 +1,6 @@
 """The file `prepared.json`, which describes a split in the prepared format."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -44,10 +45,17 @@ def array_form(name, description):
 
 
 def prepared_splits(path):
-    """Names of the splits in a folder that are completely prepared; none for any other folder."""
-    files = pathlib.Path(path).glob(f"*/{DESCRIPTION}")
+    """Names of the splits in a folder that are completely prepared; none for any other folder.
+
+    A split whose description is lost counts as well, so that it is not left out without a word.
+    """
+    path = pathlib.Path(path)
+    if not any(path.glob(f"*/{DESCRIPTION}")):
+        return []
     # A split that is not complete ends with ".part".
-    return sorted(file.parent.name for file in files if file.is_file() and not file.parent.suffix)
+    names = [folder.name for folder in path.iterdir() if not folder.suffix]
+    files = (DESCRIPTION, f"{PRESENT}.npy")
+    return sorted(name for name in names if any(os.path.lexists(path / name / f) for f in files))
 
 
 def read_description(root):
@@ -58,12 +66,14 @@ def read_description(root):
         ValueError: if the file is damaged, of another version, or the split unfinished.
     """
     file = root / DESCRIPTION
-    if not file.is_file():
+    if not root.is_dir():
         raise FileNotFoundError(
             f"There is no such prepared split. Expected: one of {prepared_splits(root.parent)} in "
             f"'{root.parent}'. Received: split={root.name!r}."
         )
     try:
+        if not file.is_file():
+            raise ValueError("the file is missing")
         description = read_json(file)
         check(file, description, _RULES)
         if description["format"] != FORMAT or description["written"] != description["samples"]:

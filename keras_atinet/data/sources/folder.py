@@ -9,14 +9,13 @@ import numpy as np
 from keras_atinet.data.kinds import CLASS_FACTS
 from keras_atinet.data.source import Source
 from keras_atinet.data.sources.dataset_json import read_dataset_json
-from keras_atinet.data.sources.file_names import files_by_name
+from keras_atinet.data.sources.file_names import files_by_name, subfolders
 from keras_atinet.data.sources.folder_facts import (
     checked_facts,
     default_tasks,
     guess_tasks,
     notes,
     subfolder,
-    subfolders,
 )
 from keras_atinet.data.sources.picture_files import (
     read_depth,
