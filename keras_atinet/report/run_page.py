@@ -2,7 +2,6 @@
 
 import pathlib
 
-import keras
 import numpy as np
 
 from keras_atinet import runs
@@ -66,7 +65,7 @@ def run_section(run, num_pictures=6, num_samples=None):
             "A report needs a run in which at least one epoch is done. "
             f"Received: '{run.path}', which has no model yet."
         )
-    model = keras.saving.load_model(file)
+    model = runs.load_model(file)
     train_source, source = (runs.get_source(settings, split) for split in settings["splits"])
     if num_samples is not None:
         source = Subset(source, num_samples)

@@ -56,7 +56,10 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
         callbacks: further callbacks. They are called before the epoch is written down.
 
     Raises:
-        ValueError: if the data have no label of a task, see `check_labels`.
+        ValueError: if the data have no label of a task, see `check_labels`, or no state to resume
+            from can be read.
+        OSError: if the disk is full, or a file cannot be written for another reason. What was
+            written before is unchanged; the folder can be resumed.
         FloatingPointError: as `MultiTaskModel.compile` says of `on_nonfinite`. The folder holds
             what the last epoch before left, and can be resumed.
         KeyboardInterrupt: on Ctrl-C and SIGTERM, between two batches (`Interruption`). The folder
@@ -73,11 +76,10 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
         report(f"Note: {note}")
     check_labels(sources, tasks)
     model = get_model(settings, tasks)
-    first = run.backup.restore(model)
+    first = run.restore(model, report)
     if settings["weights"] and not first:
         file, _ = find_model(settings["weights"])
         report(f"Weights of {file}: {model.load_matching_weights(load_model(file))}")
-    run.forget_after(first)
     sizes = settings["image_size"], settings["batch_size"]
     order = {"shuffle": True, "augment": settings["augment"], "seed": settings["seed"]}
     batches = get_batches(sources[0], tasks, *sizes, first_epoch=first, **order)

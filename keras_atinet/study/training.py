@@ -89,7 +89,7 @@ def _test_scores(run, settings):
 
 def _results(run, settings):
     rows = run.rows()
-    model = keras.saving.load_model(run.best)
+    model = runs.load_model(run.best)
     results = {
         "parameters": runs.count_parameters(model),
         "seconds": sum(float(row["seconds"]) for row in rows),
