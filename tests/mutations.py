@@ -36,6 +36,7 @@ SIZE = (32, 32)
 LENGTHS = {"train": 3, "test": 2}
 SECONDS = 60  # until a command counts as one that does not end
 FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}
+KEYS = {folder: key for key, folder in FOLDERS.items()} | {"label13": "segmentation"}
 
 
 def save(path, array):
@@ -169,6 +170,37 @@ def zeroed(path, rng, root):
     path.write_bytes((content[:start] + bytes(length) + content[start + length :])[: len(content)])
 
 
+def lengthened(path, rng, root):
+    path.write_bytes(path.read_bytes() + rng.bytes(40))
+
+
+def rewritten(path, rng, root):
+    """Another dtype, other channels, another size."""
+    pixels = rng.integers(0, 256, (*SIZE, 4), "uint8")
+    arrays = [pixels, pixels[..., :3], pixels[..., :2], pixels[..., 0], pixels[:7, :9, :3]]
+    arrays += [pixels[..., 0] > 9, rng.integers(0, 60000, SIZE, "uint16")]
+    if path.suffix == ".npy":
+        arrays += [
+            (1e4 * rng.normal(size=(*SIZE, 3))).astype("float16"),
+            1e300 * rng.normal(size=(*SIZE, 3)),
+            rng.integers(-(2**62), 2**62, SIZE),
+            rng.normal(size=SIZE) + 1j,
+            np.full((*SIZE, 1), "text"),
+            np.full((*SIZE, 3), np.nan),
+            np.full((*SIZE, 1), np.inf),
+            np.zeros((0, 0, 3)),
+            np.zeros(()),
+            np.zeros((3, *SIZE), "float32"),
+            np.zeros(SIZE, [("x", "f4"), ("y", "i4")]),
+        ]
+    array = arrays[rng.integers(len(arrays))]
+    if path.suffix == ".npy":
+        np.save(path, array)
+    else:
+        # What it is is in the content, not in the name.
+        Image.fromarray(np.ascontiguousarray(array)).save(path, "png")
+
+
 def swapped(path, rng, root):
     other = rng.choice([file for file in sorted(root.rglob("*")) if file.is_file()])
     contents = path.read_bytes(), other.read_bytes()
@@ -237,7 +269,9 @@ def nested(path, rng, root):
 
 
 STRICT = (truncated, emptied, dangling, looping, elsewhere, folder_looping, nested)
-LOOSE = (flipped, flipped, zeroed, swapped, renamed, made_folder)
+LOOSE = (flipped, flipped, zeroed, lengthened, rewritten, swapped, renamed, made_folder)
+# Errors about these name the file.
+NAMED = (truncated, emptied, flipped, zeroed, lengthened, rewritten)
 
 
 class Endless(BaseException):
@@ -283,38 +317,44 @@ def _read(source, index):
 
 
 def differences(found, good, touched):
-    """Yields what is lost or changed without an error. `touched`: relative paths, None for all."""
-    for split in good.keys() - found.keys():
-        yield f"the split {split} is lost"
-    for split in good.keys() & found.keys():
-        if isinstance(found[split], Exception):
+    """Yields what is lost or changed without an error.
+
+    Args:
+        found, good: what `read_all` says of the mutated and of the undamaged data.
+        touched: relative paths of the files that may say something else, or None for all.
+    """
+    for split, samples in good.items():
+        if split not in found:
+            yield f"the split {split} is lost"
+        elif touched is None or isinstance(found[split], Exception):
             continue
-        if touched is not None and len(found[split]) != len(good[split]):
-            yield f"{split} has {len(found[split])} samples, not {len(good[split])}"
-            continue
-        for index, (sample, expected) in enumerate(zip(found[split], good[split], strict=touched is not None)):
-            for key in () if isinstance(sample, Exception) else expected:
-                if _may_differ(split, index, key, touched):
-                    continue
-                if key not in sample or not np.array_equal(sample[key], expected[key]):
-                    yield f"{key!r} of sample {index} of {split} differs"
+        elif len(found[split]) != len(samples):
+            yield f"{split} has {len(found[split])} samples, not {len(samples)}"
+        else:
+            for index, pair in enumerate(zip(found[split], samples, strict=True)):
+                for key in _different(*pair):
+                    if not _may_differ(split, index, key, touched):
+                        yield f"{key!r} of sample {index} of {split} differs"
+
+
+def _different(sample, expected):
+    if isinstance(sample, Exception):
+        return []
+    same = {key: np.array_equal(sample[key], expected[key]) for key in sample}
+    return [key for key in expected if not same.get(key)]
 
 
 def _may_differ(split, index, key, touched):
-    if touched is None:
-        return True
+    # One file holds an array of one sample, an array of all samples, or all that there is.
     for path in touched:
-        parts = path.parts
-        # One file for a sample's array, for an array of all samples, or for all there is.
-        if len(parts) == 3:
-            folder = FOLDERS[key] if parts[1] in FOLDERS.values() else {"segmentation": "label13"}
-            folder = folder if isinstance(folder, str) else folder.get(key, key)
-            same = parts[:2] == (split, folder) or parts[:2] == (split, FOLDERS[key])
-            if same and path.stem.removesuffix(".png") == str(index):
-                return True
-        elif len(parts) == 2 and parts[0] == split and path.stem in (key, "present"):
-            return True
-        elif len(parts) == 1 and (path.suffix == ".mat" or path.name.startswith(f"{split}-")):
+        parent, stem = path.parent, path.stem
+        if len(path.parts) == 1:
+            differs = path.suffix == ".mat"
+        elif len(path.parts) == 2:
+            differs = str(parent) == split and stem in (key, "present")
+        else:
+            differs = str(parent.parent) == split and (KEYS[parent.name], stem) == (key, str(index))
+        if differs:
             return True
     return False
 
@@ -348,10 +388,15 @@ class Checker:
         assert not any(isinstance(s, Exception) for of in self.good.values() for s in of)
 
     def check(self, rng):
-        """Mutates one file. Returns `(what was done, what is wrong, whether there was an error)`."""
+        """Mutates one file: what was done, what is wrong, and whether there was an error."""
         shutil.rmtree(self.root, ignore_errors=True)
         shutil.copytree(self.good_root, self.root)
-        files = [path for path in sorted(self.root.rglob("*")) if path.is_file()]
+        # SciPy's reader of `splits.mat` crashes on some damage, whatever is done around it.
+        files = [
+            path
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and path.name != "splits.mat"
+        ]
         # Descriptions are few, and all depends on them.
         weights = np.array([8.0 if path.suffix == ".json" else 1.0 for path in files])
         path = files[rng.choice(len(files), p=weights / weights.sum())]
@@ -366,6 +411,8 @@ class Checker:
             # Of a description, or of a whole split, all may change.
             if any(file.suffix in (".json", ".parquet") for file in touched):
                 touched = None
+            if mutation is renamed and path.suffix == ".parquet":
+                return done, [], False  # a split that no one knows of
         elif mutation in STRICT:
             touched = []
         wrong, failed = [], False
@@ -381,6 +428,8 @@ class Checker:
             except (Exception, Endless):
                 return done, [traceback.format_exc()], True
             failed = bool(errors)
+            if mutation in NAMED and errors:
+                wrong += [f"no file is named: {e}" for e in errors if str(path) not in str(e)]
             if self.model:
                 try:
                     wrong += self._commands(found, errors, rng)
@@ -396,11 +445,13 @@ class Checker:
         held_out = found.get([*self.good][1], FileNotFoundError())
         fails = isinstance(held_out, Exception) or any(isinstance(s, Exception) for s in held_out)
         split = [*self.good][1]
-        yield from self._complaints("evaluate", fails, "--model", self.model, "--data", self.root,
-                                    "--split", split)
+        yield from self._complaints(
+            "evaluate", fails, "--model", self.model, "--data", self.root, "--split", split
+        )
         if rng.random() < 0.3:
-            yield from self._complaints("data", None, "inspect", self.root, "--out", self.out,
-                                        *tasks)
+            yield from self._complaints(
+                "data", None, "inspect", self.root, "--out", self.out, *tasks
+            )
 
     def _complaints(self, name, fails, *arguments):
         status, text = command(name, *arguments)

@@ -1,5 +1,6 @@
 """Opens a dataset, detecting its format."""
 
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -151,13 +152,17 @@ def _parquet(path):
 
 
 def _with_images(path, suffixes):
-    # Names of the subfolders that have a folder `image` with such files; [None] for the folder.
+    # Names of the subfolders that have a folder `image`, if one of them has such files; [None] for
+    # the folder itself. So a split whose files are lost is opened, which says what is missing.
     def fits(folder):
         return any(named_files(folder / "image", suffixes))
 
     if not path.is_dir():
         return []
-    return [None] if fits(path) else [name for name in subfolders(path) if fits(path / name)]
+    if fits(path):
+        return [None]
+    names = [name for name in subfolders(path) if os.path.lexists(path / name / "image")]
+    return names if any(fits(path / name) for name in names) else []
 
 
 def _ordered(names):

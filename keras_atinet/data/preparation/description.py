@@ -9,7 +9,8 @@ from keras_atinet.data import rules
 from keras_atinet.data.kinds import array_kind, described, missing_value
 from keras_atinet.data.preparation.packing import packed_dtype
 from keras_atinet.data.rules import check
-from keras_atinet.files import read_json
+from keras_atinet.data.sources.file_names import subfolders
+from keras_atinet.files import one_line, read_json
 
 FORMAT = 1
 DESCRIPTION = "prepared.json"
@@ -53,7 +54,7 @@ def prepared_splits(path):
     if not any(path.glob(f"*/{DESCRIPTION}")):
         return []
     # A split that is not complete ends with ".part".
-    names = [folder.name for folder in path.iterdir() if not folder.suffix]
+    names = [name for name in subfolders(path) if "." not in name]
     files = (DESCRIPTION, f"{PRESENT}.npy")
     return sorted(name for name in names if any(os.path.lexists(path / name / f) for f in files))
 
@@ -86,6 +87,7 @@ def read_description(root):
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"The description of a prepared split is damaged or of another version. "
-            f"Received: '{file}' ({type(error).__name__}: {error}). Prepare the data again."
+            f"Received: '{file}' ({type(error).__name__}: {one_line(error)}). "
+            "Prepare the data again."
         ) from error
     return description

@@ -269,6 +269,8 @@ def _split_root(path, split):
         raise FileNotFoundError(f"`path` must be a folder. Received: path='{path}'.")
     if split is None or (path / split / "image").is_dir():
         return path if split is None else path / split
+    if (path / split).is_dir():
+        subfolders(path / split)  # raises where `image` is a link that leads nowhere
     splits = [name for name in subfolders(path) if (path / name / "image").is_dir()]
     if (path / "image").is_dir():
         hint = "The folder has no splits; read it with split=None."

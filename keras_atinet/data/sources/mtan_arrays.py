@@ -94,6 +94,8 @@ def _split_root(path, split):
     for name in (split, "val") if split == "test" else (split,):
         if (path / name / "image").is_dir():
             return path / name
+        if (path / name).is_dir():
+            subfolders(path / name)  # raises where `image` is a link that leads nowhere
     splits = sorted(folder.parent.name for folder in path.glob("*/image"))
     raise FileNotFoundError(
         f"There are no arrays for this split in '{path}'. "

@@ -251,7 +251,11 @@ def test_folders_are_no_pictures_and_links_lead_somewhere(root):
     (images / "d.png").mkdir()
     (images / "._a.png").write_bytes(b"of macOS")
     (root / "val" / "image" / "e.png").mkdir(parents=True)
-    assert len(Folder(root)) == 3 and splits(root) == ["train"]
+    assert len(Folder(root)) == 3
+    # A split without pictures is not left out without a word, or another would take its place.
+    assert splits(root) == ["train", "val"]
+    with pytest.raises(FileNotFoundError, match="needs pictures"):
+        Folder(root, "val")
     (images / "e.png").symlink_to(images / "a.png")
     assert len(Folder(root)) == 4
     for target in (root / "nowhere.png", images / "f.png"):
