@@ -1,13 +1,11 @@
 """`keras-atinet evaluate`."""
 
-import json
-import pathlib
-
 from keras_atinet import evaluation, runs
 from keras_atinet.cli.sources import absolute
 from keras_atinet.data import splits
 from keras_atinet.evaluation.results import to_json
 from keras_atinet.evaluation.scoring import with_averaging
+from keras_atinet.files import write_json
 
 
 def run(arguments, argv):
@@ -37,9 +35,7 @@ def run(arguments, argv):
         facts["results"] = to_json(results)
         if baseline is not None:
             facts["constant"] = to_json(baseline)
-        out = pathlib.Path(arguments.json)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.json, facts)
 
 
 def _settings(arguments, folder):
