@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import sys
+import warnings
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
@@ -44,6 +45,8 @@ def _run(arguments, argv):
     _choose_backend(arguments)
     # Unless the user wants them, no lines of TensorFlow about its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # They name no file; what is wrong with a picture becomes an error that does.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     deferral.complete()
     from keras_atinet.internals import tensorflow_only_if_imported
 

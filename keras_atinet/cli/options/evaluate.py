@@ -3,6 +3,10 @@
 from keras_atinet.cli.options.shared import COUNT, add_model, add_verbose
 
 SUMMARY = "Print losses and metrics of a model."
+EXAMPLES = (
+    "keras-atinet evaluate --model runs/first",
+    "keras-atinet evaluate --model runs/first --data other --json scores.json",
+)
 
 
 def add_options(parser):

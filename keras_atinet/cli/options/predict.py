@@ -2,10 +2,15 @@
 
 from keras_atinet.cli.options.shared import add_model, add_verbose
 
-SUMMARY = (
-    "Predict image files: a picture for each task, and NAME.npz with the arrays at the "
-    "network's size (class numbers, metres, unit vectors). Files that cannot be read are named "
-    "at the end, and the exit status is 1."
+SUMMARY = "Predict image files, or all in a folder."
+DETAILS = (
+    "Writes a picture for each task, and NAME.npz with the arrays at the network's size (class "
+    "numbers, metres, unit vectors). Files that cannot be read are named at the end, and the exit "
+    "status is 1."
+)
+EXAMPLES = (
+    "keras-atinet predict street.jpg --model runs/first --out predictions",
+    "keras-atinet predict photos --model runs/first --out predictions",
 )
 
 

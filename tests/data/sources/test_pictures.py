@@ -107,7 +107,7 @@ def test_kinds_of_jpeg(tmp_path, mode):
     [
         (GRAY.astype("float32"), r"must be in \[0, 1\]. Received: 0 to 255 .*a\.tif.*Divide"),
         (np.full((4, 4), np.nan, "float32"), r"must be in \[0, 1\]. Received: nan"),
-        (GRAY.astype("int32") * 257, r"32 bits is not known.*a\.tif', 0 to 65535"),
+        (GRAY.astype("int32") * 257, r"32 bits, is not known.*a\.tif', 0 to 65535"),
     ],
 )
 def test_numbers_of_an_unknown_range_are_refused(tmp_path, array, message):
