@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import sys
+import warnings
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
@@ -43,6 +44,8 @@ def main(argv=None):
 
 def _run(arguments, argv):
     _choose_backend(arguments)
+    # They name no file; what is wrong with a picture becomes an error that does.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     if deferral.deferred:
         with quiet():
             deferral.complete()

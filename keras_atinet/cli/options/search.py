@@ -2,6 +2,7 @@
 
 import argparse
 
+from keras_atinet.cli.options.shared import add_verbose_epochs
 from keras_atinet.settings import BALANCERS, DEFAULT, NETWORKS, ROOMS
 
 SUMMARY = "Search for hyperparameters."
@@ -45,8 +46,7 @@ def add_options(parser):
     _add(parser, "--workers", int, "processes that train trials at the same time", "N", 1)
     text = "folder of the search, new or that of a stopped one (default: %(default)s)"
     parser.add_argument("--out", default="runs/search", metavar="DIR", help=text)
-    text = "nothing, progress bars, or a line per epoch (default: %(default)s)"
-    parser.add_argument("--verbose", type=int, choices=(0, 1, 2), default=2, help=text)
+    add_verbose_epochs(parser, "trial")
     _add_space(parser.add_argument_group("the space, one value or several"))
 
 

@@ -18,14 +18,6 @@ from keras_atinet.data.sources.folder_facts import (
     subfolder,
     subfolders,
 )
-from keras_atinet.data.sources.picture_files import (
-    read_depth,
-    read_labels,
-    read_normals,
-    read_quantity,
-    stored_labels,
-    target_size,
-)
 from keras_atinet.data.sources.pictures import (
     PICTURES,
     SIDEWAYS,
@@ -33,6 +25,14 @@ from keras_atinet.data.sources.pictures import (
     stored_image,
     stored_size,
     upright,
+)
+from keras_atinet.data.sources.target_files import (
+    read_depth,
+    read_labels,
+    read_normals,
+    read_quantity,
+    stored_labels,
+    target_size,
 )
 
 _READERS = {
@@ -161,19 +161,15 @@ class Folder(Source):
         if stated == "apply" or not paths:
             return orientation
         if orientation not in SIDEWAYS or size[0] == size[1]:
-            self._doubt(
-                f"'{self._images[name]}' is turned upright, by its EXIF orientation {orientation}; "
-                "sizes do not tell whether its labels are upright. Look at a sample, and state "
-                '`"exif_orientation"` in dataset.json: "apply", or "ignore" if they are as the '
-                "picture is stored."
-            )
+            self._doubt_turn(name)
             return orientation
         sizes = set()
         for path in paths:
             # What cannot be read is reported with its sample.
             with contextlib.suppress(ValueError):
                 sizes.add(target_size(path))
-        return UPRIGHT if sizes == {size} else orientation
+        fits_as_stored = size in sizes and size[::-1] not in sizes
+        return UPRIGHT if fits_as_stored else orientation
 
     def _target_files(self, key):
         folder = subfolder(self._root, self._facts[key]["folder"])
@@ -236,8 +232,8 @@ class Folder(Source):
     def _count_classes(self, paths, facts):
         return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
 
-    def _doubt(self, text):
-        # `keras-atinet data verify` overrides it, to tell what is no fault but may be wrong.
+    def _doubt_turn(self, name):
+        # `keras-atinet data verify` overrides it, to name pictures whose targets may not be turned.
         pass
 
     def _refuse(self, text):

@@ -9,8 +9,8 @@ import pytest
 
 from keras_atinet.data import Folder
 from keras_atinet.data.preparation.verification import Verification
-from keras_atinet.data.sources.picture_files import read_depth, stored_labels
 from keras_atinet.data.sources.pictures import read_image, stored_image, stored_size
+from keras_atinet.data.sources.target_files import read_depth, stored_labels
 
 Image = pytest.importorskip("PIL.Image")
 ImageOps = pytest.importorskip("PIL.ImageOps")
@@ -107,7 +107,7 @@ def test_kinds_of_jpeg(tmp_path, mode):
     [
         (GRAY.astype("float32"), r"must be in \[0, 1\]. Received: 0 to 255 .*a\.tif.*Divide"),
         (np.full((4, 4), np.nan, "float32"), r"must be in \[0, 1\]. Received: nan"),
-        (GRAY.astype("int32") * 257, r"32 bits is not known.*a\.tif', 0 to 65535"),
+        (GRAY.astype("int32") * 257, r"32 bits, is not known.*a\.tif', 0 to 65535"),
     ],
 )
 def test_numbers_of_an_unknown_range_are_refused(tmp_path, array, message):
@@ -221,6 +221,13 @@ def test_an_image_is_turned_as_its_targets_are(tmp_path):
     source = photographs(tmp_path, 6)
     assert source.image_size == (6, 8) == source[0]["image"].shape[:2]
     assert source[0]["image"][0].min() == 1
+    # Another target of a wrong size changes nothing, and is the one that is named.
+    normals = tmp_path / "normal"
+    normals.mkdir()
+    saved(normals / "a.png", np.zeros((5, 5, 3), "uint8"))
+    with pytest.raises(ValueError, match=r"normal.a\.png' of \(5, 5\) for .* of \(6, 8\) pixels\."):
+        Folder(tmp_path, split=None)[0]
+    (normals / "a.png").unlink()
     # Where sizes do not tell, upright.
     assert photographs(tmp_path, 3)[0]["image"][0].max() == 0
     assert photographs(tmp_path, 3, exif_orientation="apply")[0]["image"][0].max() == 0
@@ -259,6 +266,4 @@ def test_verify_names_pictures_that_may_be_turned(
     verification = Verification(tmp_path)
     verification.read(None)
     assert verification.faults == []
-    assert ["a.png" in note and "exif_orientation" in note for note in verification.notes] == [
-        True
-    ] * is_noted
+    assert verification.turned == [tmp_path / "image" / "a.png"] * is_noted
