@@ -2,9 +2,13 @@
 
 import copy
 import json
+import pathlib
+import random
+import traceback
 
 import pytest
 
+import keras_atinet
 from keras_atinet import runs
 from keras_atinet.runs.config import OPTIONAL, check_config, check_known
 from keras_atinet.settings import DEFAULT, PAPER, SCALES
@@ -28,7 +32,7 @@ CONFIG = {"settings": DEFAULT, "versions": {"backend": "torch"}, "command": "ker
         ("settings", "epochs", 0, "its 'epochs' cannot be 0"),
         ("settings", "epochs", True, "its 'epochs' cannot be True"),
         ("settings", "batch_size", 8.5, "its 'batch_size' cannot be 8.5"),
-        ("settings", "learning_rate", float("nan"), "its 'learning_rate' cannot be nan"),
+        ("settings", "learning_rate", -1e-3, "its 'learning_rate' cannot be -0.001"),
         ("settings", "learning_rate", 10**400, "its 'learning_rate' cannot be 1000"),
         ("settings", "image_size", [64], "its 'image_size' cannot be [64]"),
         ("settings", "filters", [16, 32, "64", 64, 64], "its 'filters' cannot be"),
@@ -66,3 +70,42 @@ def test_what_runs_write_is_right():
     assert set(OPTIONAL) == {key for key, value in DEFAULT.items() if value is None}
     with pytest.raises(ValueError, match="Received others as well: epohcs"):
         check_known({**DEFAULT, "epohcs": 3})
+
+
+def mutated(content, rng):
+    """Bytes with one fault, as damage or an editor leaves it."""
+    at, values = rng.randrange(len(content)), rng.randbytes(rng.randint(1, 8))
+    return rng.choice(
+        [
+            content[:at],
+            content[:at] + content[rng.randrange(at, len(content)) :],
+            content[:at] + values + content[at + len(values) :],
+            content[:at] + values + content[at:],
+            content.replace(
+                rng.choice([b",", b"1", b'"', b"\n", b"t"]), rng.choice([b"", b"[", b"-"])
+            ),
+        ]
+    )
+
+
+def test_damaged_runs_are_told_by_errors_of_this_package(tmp_path):
+    run, rng = runs.Run(tmp_path), random.Random(17)
+    run.create(DEFAULT, "keras-atinet train")
+    run.history.write_text("epoch,loss,val_loss\n0,2.5,2.75\n1,2.25,\n2,2.0,2.5\n3,1.9,nan\n")
+    files = {file: file.read_bytes() for file in (run.config, run.history)}
+    told = 0
+    for _ in range(300):
+        file = rng.choice(list(files))
+        file.write_bytes(mutated(files[file], rng))
+        try:
+            settings = run.read_settings()
+            run.is_finished()
+            run.best_loss()
+            assert settings.keys() >= DEFAULT.keys()
+        except ValueError as error:
+            told += 1
+            place = pathlib.Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+            assert pathlib.Path(keras_atinet.__file__).parent in place.parents, error
+            assert str(file) in str(error)
+        file.write_bytes(files[file])
+    assert told > 150
