@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from keras_atinet import PhaseSwitch, runs
-from keras_atinet.data import Rooms, class_weights
+from keras_atinet.data import class_weights
 from keras_atinet.runs.recording import write_rows
 from keras_atinet.training.callbacks import BestNumber
 
@@ -130,5 +130,6 @@ def test_every_network_is_trained(name, tmp_path):
     assert type(model) is runs.MODELS[name]
     tasks = ["segmentation"] if name == "single" else ["segmentation", "depth", "normal"]
     assert [task.name for task in model.tasks] == tasks
-    balanced = class_weights(Rooms(4, (32, 32))) if name == "single" else None
+    # Those of the images to learn from.
+    balanced = class_weights(runs.get_sources(settings).train) if name == "single" else None
     assert model.tasks[0].class_weights == balanced

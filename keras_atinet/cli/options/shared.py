@@ -48,13 +48,13 @@ def add_verbose_epochs(parser, row="epoch"):
     add_verbose(parser, text)
 
 
-def _number(kind, least, rule):
+def _number(kind, least, rule, below=math.inf):
     def parse(text):
         try:
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not least <= value < math.inf:
+        if not least <= value < below:
             raise argparse.ArgumentTypeError(f"must be {rule}. Received: {text}")
         return value
 
@@ -66,6 +66,7 @@ _COUNT = _number(int, 1, "a whole number from 1 on")
 COUNT = {"type": _COUNT, "metavar": "N"}
 IMAGE_SIZE = {"type": _COUNT, "metavar": ("H", "W"), "nargs": 2}
 FILTERS = {"type": _COUNT, "metavar": "N", "nargs": 5}
+SHARE = {"type": _number(float, 0, "a share from 0 on, below 1", below=1), "metavar": "SHARE"}
 EPOCHS = {"type": _number(int, 0, "a whole number from 0 on"), "metavar": "N"}
 NOT_NEGATIVE = {"type": _number(float, 0, "a number from 0 on"), "metavar": "X"}
 POSITIVE = {"type": _number(float, math.ulp(0), "a number above 0"), "metavar": "X"}

@@ -10,6 +10,7 @@ from keras_atinet.cli.options.shared import (
     IMAGE_SIZE,
     NOT_NEGATIVE,
     POSITIVE,
+    SHARE,
     SOURCES,
     add_verbose_epochs,
 )
@@ -45,8 +46,12 @@ def add_options(parser):
 
 def _add_data(group):
     _add(group, "--data", f"'rooms', synthetic; or a {SOURCES}", metavar="SOURCE")
-    text = "parts to learn from and to hold out"
-    _add(group, "--splits", text, "the data's first two", nargs=2, metavar=("TRAIN", "TEST"))
+    text = "parts of the data to learn from, [to choose the best epoch on,] and to test on"
+    default = "train, and val and test where they are there"
+    _add(group, "--splits", text, default, nargs="+", metavar="SPLIT")
+    text = "share of the training images to hold out and to choose the best epoch on"
+    default = f"{DEFAULT['hold_out']:g} without a split for that, or else 0; recipe paper: 0"
+    _add(group, "--hold-out", text, default, **SHARE)
     _add(group, "--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
     text = "training images changed by chance: mirrored; full also zooms and changes colours"
     _add(group, "--augment", text, choices=AUGMENTATIONS)
@@ -58,7 +63,7 @@ def _add_data(group):
         default=argparse.SUPPRESS,
         help="the same as --augment none",
     )
-    _add(group, "--num-samples", "rooms to learn from, plus a quarter held out", **COUNT)
+    _add(group, "--num-samples", "rooms to train on; a quarter as many to test on", **COUNT)
 
 
 def _add_network(group):
