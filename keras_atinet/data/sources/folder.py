@@ -168,7 +168,8 @@ class Folder(Source):
             # What cannot be read is reported with its sample.
             with contextlib.suppress(ValueError):
                 sizes.add(target_size(path))
-        return UPRIGHT if sizes == {size} else orientation
+        fits_as_stored = size in sizes and size[::-1] not in sizes
+        return UPRIGHT if fits_as_stored else orientation
 
     def _target_files(self, key):
         folder = subfolder(self._root, self._facts[key]["folder"])
