@@ -91,14 +91,14 @@ def _parameters():
 
 def _facts_of_run(folder):
     config, settings, rows = folder.read_config(), folder.read_settings(), folder.rows()
-    train, held_out = (repr(split) for split in settings["splits"])
+    train, *others = (repr(split) for split in settings["splits"])
     if settings["hold_out"]:
-        held_out = f"{settings['hold_out']:.0%} of it"
+        others.insert(0, f"{settings['hold_out']:.0%} of it")
     command = config.get("command", "")
     versions = [f"{name} {version}" for name, version in config.get("versions", {}).items()]
     facts = {
         "run": folder.path,
-        "data": f"{settings['data']}; learns from {train}, holds out {held_out}",
+        "data": f"{settings['data']}; training {train}, validation {others[0]}, test {others[-1]}",
         "epochs": f"{len(rows)} of {settings['epochs']}",
         "made with": ", ".join(versions).replace("backend ", ""),
         "command": command,
@@ -143,11 +143,11 @@ def _print_best_epoch(folder, tasks):
     losses = {int(row["epoch"]): float(row.get("val_loss") or "nan") for row in folder.rows()}
     losses = {epoch: loss for epoch, loss in losses.items() if not math.isnan(loss)}
     if not losses:
-        print("No epoch has a held-out loss.")
+        print("No epoch has a val_loss that is a number.")
         return
     best = min(losses, key=losses.get)
     (row,) = (row for row in folder.rows() if int(row["epoch"]) == best)
-    print(f"Epoch {best + 1} is the best, with a held-out loss of {number(losses[best])}:")
+    print(f"Epoch {best + 1} is the best, with a val_loss of {number(losses[best])}:")
     for task in tasks:
         names = ["loss", *(metric.name for metric in task.metrics())]
         values = {name: row.get(f"val_{task.name}_{name}") for name in names}

@@ -150,7 +150,7 @@ def test_info(run, run_cli, capsys):
     shown = capsys.readouterr().out
     assert "segmentation (13), depth (1), normal (3)" in shown and "phase" not in shown
     assert "DynamicWeightAverage" in shown and "Adam" in shown and "Grouped" not in shown
-    assert "rooms; learns from 'train', holds out 'test'" in shown and "4 of 4" in shown
+    assert "rooms; training 'train', validation " in shown and "4 of 4" in shown
     assert "segmentation: bed, books" in shown and "resume" not in shown
     best = min(history(run), key=lambda row: float(row["val_loss"]))
     assert f"Epoch {int(best['epoch']) + 1} is the best" in shown
