@@ -18,14 +18,6 @@ from keras_atinet.data.sources.folder_facts import (
     subfolder,
     subfolders,
 )
-from keras_atinet.data.sources.picture_files import (
-    read_depth,
-    read_labels,
-    read_normals,
-    read_quantity,
-    stored_labels,
-    target_size,
-)
 from keras_atinet.data.sources.pictures import (
     PICTURES,
     SIDEWAYS,
@@ -33,6 +25,14 @@ from keras_atinet.data.sources.pictures import (
     stored_image,
     stored_size,
     upright,
+)
+from keras_atinet.data.sources.target_files import (
+    read_depth,
+    read_labels,
+    read_normals,
+    read_quantity,
+    stored_labels,
+    target_size,
 )
 
 _READERS = {

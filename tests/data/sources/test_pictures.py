@@ -9,8 +9,8 @@ import pytest
 
 from keras_atinet.data import Folder
 from keras_atinet.data.preparation.verification import Verification
-from keras_atinet.data.sources.picture_files import read_depth, stored_labels
 from keras_atinet.data.sources.pictures import read_image, stored_image, stored_size
+from keras_atinet.data.sources.target_files import read_depth, stored_labels
 
 Image = pytest.importorskip("PIL.Image")
 ImageOps = pytest.importorskip("PIL.ImageOps")
