@@ -76,8 +76,7 @@ def replacing(path, needed=None):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         folder = tempfile.mkdtemp(UNFINISHED, f"{path.name[:40]}.", path.parent)
         try:
-            if needed and shutil.disk_usage(folder).free < needed:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            check_room(path, needed)
             new = pathlib.Path(folder, path.name)
             yield new
             _move(new, path)
@@ -105,6 +104,13 @@ def explaining(path, needed=None):
         explained = WriteError(_message(number, pathlib.Path(path), needed))
         explained.errno = number
         raise explained from error
+
+
+def check_room(path, needed):
+    """Raises a `WriteError` if there is no room for a number of bytes where a path is to be."""
+    with explaining(path, needed):
+        if needed and shutil.disk_usage(_nearest(pathlib.Path(path))).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def make_folder(path):
@@ -185,6 +191,12 @@ def _not_finite(value):
         if isinstance(value, dict):
             children = value.items()
         waiting.extend((f"{place}.{key}".lstrip("."), child) for key, child in children)
+
+
+def one_line(error):
+    """What the error of another library says, in one line of 300 characters at most."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]} ..."
 
 
 def remove_unfinished(folder):

@@ -6,6 +6,7 @@ import warnings
 
 import keras
 
+from keras_atinet.files import replacing
 from keras_atinet.settings import FORMATS
 
 _MIN_SIZE = 64  # of an image of any size in a program of PyTorch, which takes a 1 for fixed
@@ -33,6 +34,7 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
     Raises:
         ValueError: if the format is unknown, the suffix of `path` is that of another, Keras runs
             on another backend than the format needs, or a size is not divisible by 32.
+        OSError: if the system refuses to write it; what was there before is unchanged.
         ImportError: if a package is missing that writes the format, or Keras is too old for it.
 
     Example:
@@ -60,12 +62,11 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
     if format == "torch":
         shape, options = _torch_example(shape)
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
+    with replacing(path) as new, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)  # of tf2onnx about NumPy
         # PyTorch's, about kernels whose layout in memory is not that of their shape.
         warnings.filterwarnings("ignore", message="No complete tensor found")
-        folded.export(str(path), format=format, verbose=False, input_signature=signature, **options)
+        folded.export(str(new), format=format, verbose=False, input_signature=signature, **options)
     return path
 
 
