@@ -43,16 +43,16 @@ def main():
     model = runs.load_model(file)
     settings = {**runs.DEFAULT}
     if arguments.data is None:
-        settings |= run.read_config()["settings"]
+        settings |= run.read_settings()
     else:
-        settings |= {"data": arguments.data, "splits": splits(arguments.data)}
+        settings |= {"data": arguments.data, "splits": runs.choose_splits(splits(arguments.data))}
     settings["tasks"] = [task.name for task in model.tasks]
     size = model.input_shape[1:3]
     training, held_out = (
         Subset(runs.get_source(settings, split), count)
         for split, count in (
             (settings["splits"][0], arguments.calibration_images),
-            (arguments.split or settings["splits"][1], arguments.images),
+            (arguments.split or settings["splits"][-1], arguments.images),
         )
     )
     batches = runs.get_batches(held_out, model.tasks, size, 1)

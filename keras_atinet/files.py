@@ -47,13 +47,13 @@ def replacing(path, needed=None):
     It lies beside `path`, in a folder of its own whose name ends with `.part`, and has the name of
     `path`. All that the block writes into that folder moves along. It moves when it is on the disk;
     if the block fails nothing moves and the folder goes. A process that is killed leaves it, see
-    `remove_unfinished`. Missing folders above `path` are made; what is no file, such as a pipe, is
-    written directly.
+    `remove_unfinished`. Missing folders above `path` are made. Of a folder that is there, what the
+    new one does not have stays. What is no file, such as a pipe, is written directly.
 
     Args:
         path: str or path of the file or folder to write.
-        needed: optional int, its size in bytes, for the error where the disk is full. Defaults to
-            the size of the file that is there.
+        needed: optional int, its size in bytes. Where less is left, the error comes before the
+            block begins.
 
     Yields:
         `pathlib.Path`.
@@ -76,6 +76,8 @@ def replacing(path, needed=None):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         folder = tempfile.mkdtemp(UNFINISHED, f"{path.name[:40]}.", path.parent)
         try:
+            if needed and shutil.disk_usage(folder).free < needed:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             new = pathlib.Path(folder, path.name)
             yield new
             _move(new, path)
@@ -96,8 +98,6 @@ def explaining(path, needed=None):
     """
     try:
         yield
-    except WriteError:
-        raise
     except Exception as error:
         number = _number(error)
         if number is None:
@@ -230,7 +230,9 @@ def _move(new, path):
 def _replace(new, path):
     if path.is_file():
         shutil.copymode(path, new)
-    if path.is_dir() and new.is_dir():
+    if not (path.is_dir() and new.is_dir()):
+        os.replace(new, path)
+    elif _names(path) <= _names(new):
         # A folder takes the place of an empty one only.
         old = new.with_name(f"{new.name}.old")
         os.replace(path, old)
@@ -240,7 +242,13 @@ def _replace(new, path):
             os.replace(old, path)
             raise
     else:
-        os.replace(new, path)
+        # What else is in the folder stays there.
+        for entry in new.iterdir():
+            _replace(entry, path / entry.name)
+
+
+def _names(folder):
+    return {path.relative_to(folder) for path in folder.rglob("*")}
 
 
 def _number(error):
@@ -263,10 +271,12 @@ def _without_reason(error):
 
 def _message(number, path, needed):
     facts, fix = "", "Choose another place."
+    if number in (errno.ENOTDIR, errno.EEXIST):
+        path = next((parent for parent in path.parents if parent.is_file()), path)
     if number in _FULL:
         if needed is None and path.is_file():
             needed = path.stat().st_size
-        sizes = [] if needed is None else [f"about {_megabytes(needed)} needed"]
+        sizes = [] if not needed else [f"about {_megabytes(needed)} needed"]
         with contextlib.suppress(OSError):
             sizes.append(f"{_megabytes(shutil.disk_usage(_nearest(path)).free)} left")
         facts = f", {', '.join(sizes)}" if sizes else ""

@@ -53,7 +53,8 @@ DEFAULT = {
     "seed": 0,
     "deterministic": False,
     "num_samples": 400,
-    "hold_out": 0.0,
+    # Where no split is there to choose the best epoch on.
+    "hold_out": 0.1,
     "averaging": "pixel",
     "class_weights": None,
     "weights": None,
@@ -67,6 +68,7 @@ PAPER = {
     "batch_size": 2,
     "learning_rate": 1e-4,
     "augment": "none",
+    "hold_out": 0.0,  # it chose no epoch
     "deep_split": True,
 }
 RECIPES = {"default": DEFAULT, "paper": PAPER}
@@ -100,7 +102,7 @@ PROTOCOLS = {
 
 def complete(settings):
     """The settings in a config, which an older version may have written, with today's keys."""
-    settings = {**DEFAULT, **settings}
+    settings = {**DEFAULT, "hold_out": 0.0, **settings}
     if isinstance(settings["augment"], bool):
         settings["augment"] = "mirror" if settings["augment"] else "none"
     return settings

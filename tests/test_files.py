@@ -43,16 +43,23 @@ def test_what_belongs_to_a_file_moves_with_it(tmp_path):
     }
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path):
-    path = tmp_path / "model"
-    for name in ("a", "b"):
-        with files.replacing(path) as new:
-            new.mkdir()
-            (new / name).touch()
-        assert [file.name for file in path.iterdir()] == [name]
+def test_of_a_folder_that_is_replaced_all_else_stays(tmp_path):
+    def write(text):
+        with files.replacing(tmp_path / "model") as new:
+            (new / "variables").mkdir(parents=True)
+            (new / "variables" / "data").write_text(text)
+
+    def found():
+        return {path.name: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+
+    for text in ("first", "second"):
+        write(text)
+        assert found() == {"data": text}
+    (tmp_path / "model" / "variables" / "mine").write_text("kept")
+    write("third")
     with pytest.raises(files.WriteError, match="There is a folder of this name"):
-        files.write_text(path, "a file")
-    assert [file.name for file in path.iterdir()] == ["b"] and len(list(tmp_path.iterdir())) == 1
+        files.write_text(tmp_path / "model", "a file")
+    assert found() == {"data": "third", "mine": "kept"} and len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_file_behind_a_link_is_replaced(tmp_path):

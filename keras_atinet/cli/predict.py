@@ -1,51 +1,99 @@
 """`keras-atinet predict`."""
 
+import functools
 import pathlib
+import sys
 
+import keras
 import numpy as np
 
-from keras_atinet import runs
+from keras_atinet import files, runs
+from keras_atinet.cli.data.sources import is_verbose
 from keras_atinet.data import resize
+from keras_atinet.data.batching.parallel import in_order
+from keras_atinet.data.sources.file_names import named_files
+from keras_atinet.data.sources.pictures import PICTURES, read_image
 from keras_atinet.data.sources.pillow import pillow
+
+_BATCH = 8  # pictures
+_READERS = 2  # threads
 
 
 def run(arguments, argv):
-    """Writes pictures and arrays of what a model predicts for image files."""
-    paths = [pathlib.Path(path) for path in arguments.images]
+    """Writes pictures and arrays of what a model predicts; the exit status is 1 after a fault."""
     out = pathlib.Path(arguments.out)
-    for path in paths:
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no such image file. Received: '{path}'.")
+    paths = find_pictures(arguments.images, out)
+    names = unique_names(paths)
     model = runs.load_model(runs.find_model(arguments.model)[0])
-    out.mkdir(parents=True, exist_ok=True)
-    for path, name in zip(paths, unique_names(paths), strict=True):
-        pixels = read_image(path)
-        image = resize({"image": pixels}, model.input_shape[1:3])["image"]
-        outputs = model.predict(image[None], verbose=0)
-        decoded = {task.name: task.decode(outputs[task.name][0]) for task in model.tasks}
-        np.savez_compressed(out / f"{name}.npz", **decoded)
-        for task in model.tasks:
-            picture = _picture(task, decoded[task.name], pixels.shape[:2])
-            picture.save(out / f"{name}_{task.name}.png")
-        print(f"{path}: {out / name}.npz, {out / name}_*.png")
+    if len(paths) > 1:
+        print(f"{len(paths)} pictures")
+    files.make_folder(out)
+    bar = keras.utils.Progbar(len(paths), unit_name="picture") if is_verbose(arguments) else None
+    read = functools.partial(_read, size=model.input_shape[1:3])
+    waiting, faults = [], []
+    for number, result in enumerate(in_order(read, paths, _READERS), start=1):
+        if isinstance(result, ValueError):
+            faults.append(result)
+        else:
+            waiting.append((names[number - 1], *result))
+        if len(waiting) == _BATCH or (waiting and number == len(paths)):
+            _predict(model, waiting, out)
+            waiting = []
+        if bar:
+            bar.update(number)
+    for path, name in zip(paths, names, strict=True):
+        if name != path.stem:
+            print(f"{path}: NAME is {name}")
+    if len(faults) < len(paths):
+        name = names[0] if len(paths) == 1 else "NAME"
+        written = ", ".join([f"{name}.npz", *(f"{name}_{task.name}.png" for task in model.tasks)])
+        print(f"{len(paths) - len(faults)} predicted, in {out}: {written}")
+    for fault in faults:
+        print(f"keras-atinet: error: {fault}", file=sys.stderr)
+    return 1 if faults else 0
 
 
-def read_image(path):
-    """Pixels of an image file, turned upright: float32 `(height, width, 3)` in [0, 1].
+def find_pictures(places, out):
+    """The picture files at some places, those of a folder in the order of their names.
+
+    Args:
+        places: list of str, files of any suffix and folders.
+        out: `pathlib.Path`, the folder to write to.
+
+    Returns:
+        list of `pathlib.Path`.
 
     Raises:
-        ValueError: if the file cannot be read.
+        FileNotFoundError: if a place is not there, or is a folder without pictures.
+        ValueError: if a folder is that to write to.
     """
-    image = pillow()
-    from PIL import ImageOps
+    paths = []
+    for place in map(pathlib.Path, places):
+        if not place.is_dir():
+            if not place.is_file():
+                raise FileNotFoundError(f"There is no such image file. Received: '{place}'.")
+            paths.append(place)
+            continue
+        if out.resolve() == place.resolve():
+            raise ValueError(
+                "Predictions must not be written among the pictures of a folder, or they would be "
+                f"predicted next time. Received: --out {out}. Choose another folder."
+            )
+        found = list(named_files(place, PICTURES))
+        if not found:
+            raise FileNotFoundError(
+                f"The folder needs pictures ({', '.join(PICTURES)}). Received: '{place}', which "
+                f"has none. {_hint(place)}"
+            )
+        paths += found
+    return paths
 
-    try:
-        with image.open(path) as picture:
-            picture = ImageOps.exif_transpose(picture).convert("RGB")
-    # Pillow reports some kinds of damage to PNG files as a SyntaxError.
-    except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
-        raise ValueError(f"The image cannot be read. Received: '{path}' ({error}).") from error
-    return np.asarray(picture, "float32") / 255
+
+def _hint(folder):
+    # Those of a data set are in SPLIT/image.
+    inner = {*folder.glob("image/"), *folder.glob("*/image/")} or {*folder.glob("*/")}
+    filled = [str(path) for path in sorted(inner) if any(named_files(path, PICTURES))]
+    return f"There are some in: {', '.join(filled[:3])}." if filled else "Choose another folder."
 
 
 def unique_names(paths):
@@ -59,6 +107,27 @@ def unique_names(paths):
         taken.add(name.lower())
         names.append(name)
     return names
+
+
+def _read(path, size):
+    # The image at the network's size and its own size, or what is wrong with it.
+    try:
+        pixels = read_image(path)
+    except ValueError as error:
+        return error
+    return resize({"image": pixels}, size)["image"], pixels.shape[:2]
+
+
+def _predict(model, pictures, out):
+    names, images, sizes = zip(*pictures, strict=True)
+    outputs = model.predict(np.stack(images), verbose=0)
+    for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
+        decoded = {task.name: task.decode(outputs[task.name][index]) for task in model.tasks}
+        with files.replacing(out / f"{name}.npz") as new:
+            for task in model.tasks:
+                picture = _picture(task, decoded[task.name], size)
+                picture.save(new.with_name(f"{name}_{task.name}.png"))
+            np.savez_compressed(new, **decoded)
 
 
 def _picture(task, prediction, size):

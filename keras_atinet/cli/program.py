@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import sys
+import warnings
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
@@ -21,8 +22,8 @@ def main(argv=None):
         argv: list of str, without the program's name. Defaults to `sys.argv[1:]`.
 
     Returns:
-        int, the exit status: 0, 1 where a training met NaN, 2 after an error of the user's, 130
-        after Ctrl-C, 143 after SIGTERM.
+        int, the exit status: 0, 1 where a training met NaN, data have faults or a picture cannot be
+        predicted, 2 after an error of the user's, 130 after Ctrl-C, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
@@ -44,6 +45,8 @@ def _run(arguments, argv):
     _choose_backend(arguments)
     # Unless the user wants them, no lines of TensorFlow about its start.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # They name no file; what is wrong with a picture becomes an error that does.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     deferral.complete()
     from keras_atinet.internals import tensorflow_only_if_imported
 

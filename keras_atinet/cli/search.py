@@ -5,6 +5,7 @@ import pathlib
 
 from keras_atinet import runs
 from keras_atinet.cli.sources import absolute, check_num_samples
+from keras_atinet.stopping import exit_status
 
 # What may differ when a search is resumed.
 _FREE = ("max_trials", "workers")
@@ -27,14 +28,19 @@ def run(arguments, argv):
     train, validation = search.open_data(settings)
     tuner = search.get_tuner(settings, train, validation, out)
     error = None
-    if workers.is_worker_or_chief() or arguments.workers == 1:
-        options = {"epochs": settings["epochs"], "verbose": arguments.verbose}
-        error = search.run(tuner, train, validation, **options)
-    else:
-        workers.run(argv, arguments.workers, out)
-        tuner.oracle.reload()
+    try:
+        if workers.is_worker_or_chief() or arguments.workers == 1:
+            options = {key: settings[key] for key in ("max_trials", "epochs")}
+            error = search.run(tuner, train, validation, **options, verbose=arguments.verbose)
+        else:
+            workers.run(argv, arguments.workers, out)
+            tuner.oracle.reload()
+    except KeyboardInterrupt as interrupt:
+        print("\nStopped. The same command goes on with the search.")
+        return exit_status(interrupt)
     if not workers.is_worker_or_chief():
         search.report(tuner, settings, out, error)
+    return 0
 
 
 def _check_folder(file, settings):

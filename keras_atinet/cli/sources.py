@@ -13,8 +13,28 @@ def absolute(source):
     return str(path.resolve()) if path.exists() and source != runs.ROOMS else source
 
 
+def complete_splits(explicit, settings):
+    """The splits of a run, and the share of the first that it holds out.
+
+    Args:
+        explicit: dict, the settings that the user gave.
+        settings: dict, these and the defaults.
+
+    Returns:
+        dict, the settings `splits` and `hold_out`.
+    """
+    names = explicit.get("splits") or runs.choose_splits(splits(settings["data"]))
+    share = settings["hold_out"]
+    if "hold_out" not in explicit:
+        share = 0.0 if runs.has_validation(names) else share
+    elif share and "splits" not in explicit and len(names) > 2:
+        # What is held out takes the place of the split to choose on.
+        names = [names[0], names[-1]]
+    return {"splits": names, "hold_out": share}
+
+
 def two_splits(source):
-    """The split to learn from and the one to hold out.
+    """The split that a study learns from and the one that it is scored on.
 
     Raises:
         ValueError: if the source has only one split.
@@ -22,7 +42,7 @@ def two_splits(source):
     names = splits(source)
     if len(names) < 2:
         raise ValueError(
-            "Training needs a split to learn from and one to hold out. "
+            "A study needs a split to learn from and one to test on. "
             f"Received: '{source}' with {names}. Make two folders, for instance train and test."
         )
     return names[:2]

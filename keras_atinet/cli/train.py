@@ -5,7 +5,7 @@ import shlex
 import sys
 
 from keras_atinet import evaluation, runs, visualization
-from keras_atinet.cli.sources import absolute, check_num_samples, two_splits
+from keras_atinet.cli.sources import absolute, check_num_samples, complete_splits
 from keras_atinet.data import Subset
 from keras_atinet.stopping import Terminated, exit_status
 
@@ -71,8 +71,7 @@ def _new(arguments):
     if settings["weights"]:
         runs.find_model(settings["weights"])  # or an error before anything is made
         settings["weights"] = absolute(settings["weights"])
-    if "splits" not in explicit:
-        settings["splits"] = two_splits(settings["data"])
+    settings |= complete_splits(explicit, settings)
     folder = runs.Run(arguments.out or new_folder(settings))
     _check_empty(folder)
     return folder, settings
@@ -100,15 +99,24 @@ def print_scores(folder, settings):
     """Prints the scores of the best model and draws some of its predictions."""
     model = runs.load_model(runs.find_model(folder.path)[0])
     sizes = settings["image_size"], settings["batch_size"]
-    train_source, test_source = (runs.get_source(settings, split) for split in settings["splits"])
-    batches = runs.get_batches(test_source, model.tasks, *sizes)
-    results = evaluation.evaluate(model, batches)
-    baseline = runs.constant_baseline(train_source, model.tasks, *sizes, batches)
-    name = "best" if folder.best_loss() is not None else "last (no epoch has a held-out loss)"
+    sources, is_best = runs.get_sources(settings), folder.best_loss() is not None
+    name = "best" if is_best else "last (no epoch has a held-out loss)"
     print(
-        f"\nThe {name} model on {len(test_source)} held-out images; the best constant prediction:"
+        f"\nThe {name} model on {len(sources.test)} images ({sources.title(sources.test)}), beside "
+        "the best constant prediction:"
     )
+    batches = runs.get_batches(sources.test, model.tasks, *sizes)
+    classes = evaluation.ClassScores(model.tasks)
+    results = evaluation.evaluate(model, batches, on_batch=classes)
+    baseline = runs.constant_baseline(sources.train, model.tasks, *sizes, batches)
     print(evaluation.table(results, baseline))
+    notes = classes.warnings()
+    if is_best and sources.is_chosen_on_test:
+        notes.append("The epoch was chosen on these images; on others the scores would be worse.")
+    if classes.names:
+        path = shlex.quote(str(folder.path))
+        notes.append(f"Scores of each class: keras-atinet evaluate --model {path}")
+    print("\n".join(["", *notes]))
     _draw(folder, model, settings)
     print()
     for path in (folder.best, folder.last, folder.history, folder.predictions, folder.config):
@@ -117,7 +125,7 @@ def print_scores(folder, settings):
 
 
 def _draw(folder, model, settings):
-    source = Subset(runs.get_source(settings, settings["splits"][1]), _PICTURE_SAMPLES)
+    source = Subset(runs.get_sources(settings).test, _PICTURE_SAMPLES)
     batches = runs.get_batches(source, model.tasks, settings["image_size"], len(source))
     images, targets = next(batches.as_numpy_iterator())
     predictions = model.predict(images, verbose=0)

@@ -19,7 +19,9 @@ from keras_atinet.settings import ROOMS
 
 _HUB, _TFDS = "huggingface:", "tfds:"
 _MATLAB_FILE = "nyu_depth_v2_labeled.mat"
-_SPLIT_ORDER = ("train", "training", "val", "validation", "valid", "test", "testing")
+# Names of splits to choose the best epoch on.
+VALIDATION = ("val", "validation", "valid")
+_SPLIT_ORDER = ("train", "training", *VALIDATION, "test", "testing")
 _EXPECTED = """\
 Expected one of
 - 'rooms', made up on the fly;

@@ -4,11 +4,12 @@ import math
 import keras
 from keras import ops
 
+from keras_atinet.evaluation.original_size import OriginalSize
 from keras_atinet.ops.masks import any_pixel
 from keras_atinet.training.step.targets import valid_targets
 
 
-def evaluate(model, batches, averaging=None, verbose=0):
+def evaluate(model, batches, averaging=None, verbose=0, on_batch=None):
     """The tasks' own losses and metrics.
 
     The model and its tasks stay as they are, compiled or not; a loss or metrics that it was
@@ -16,9 +17,10 @@ def evaluate(model, batches, averaging=None, verbose=0):
 
     Args:
         model: `MultiTaskModel`.
-        batches: dataset of `(images, targets)`.
+        batches: dataset of `(images, targets)`, or an `OriginalSize`.
         averaging: `"pixel"`, `"batch"`, or None for what the tasks say.
         verbose: 0, 1 or 2: nothing, a progress bar, or one line.
+        on_batch: as for `evaluate_function`, a `ClassScores` for instance.
 
     Returns:
         dict, task name -> `"loss"` and metric names -> float; NaN for a task without any valid
@@ -28,7 +30,7 @@ def evaluate(model, batches, averaging=None, verbose=0):
         ValueError: if no task has a valid pixel.
     """
     tasks = [with_averaging(task, averaging) for task in model.tasks]
-    return evaluate_function(tasks, predictor(model), batches, verbose=verbose)
+    return evaluate_function(tasks, predictor(model), batches, on_batch, verbose)
 
 
 def evaluate_function(tasks, predict, batches, on_batch=None, verbose=0):
@@ -40,7 +42,8 @@ def evaluate_function(tasks, predict, batches, on_batch=None, verbose=0):
     Args:
         tasks: list of `Task`.
         predict: function from images `(batch, height, width, channels)` to a dict of arrays.
-        batches: dataset of `(images, targets)`, or of `(images, targets, sample_weight)`.
+        batches: dataset of `(images, targets)`, or of `(images, targets, sample_weight)`; or an
+            `OriginalSize`, to whose targets the predictions are resized.
         on_batch: optional function that takes targets, predictions and the weights of the pixels
             of each batch: three dicts of tensors by task, ignored pixels of weight 0.
         verbose: as for `evaluate`.
@@ -58,6 +61,9 @@ def evaluate_function(tasks, predict, batches, on_batch=None, verbose=0):
     for batch in _iterate(batches):
         images, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         predictions = predict(images)
+        if isinstance(batches, OriginalSize):
+            arrays = {name: ops.convert_to_numpy(predictions[name]) for name in losses}
+            predictions, targets, sample_weight = batches.align(arrays, targets)
         y_pred = {name: ops.convert_to_tensor(predictions[name]) for name in losses}
         y, weights = valid_targets(tasks, targets, y_pred, sample_weight)
         for name, weight in weights.items():

@@ -82,15 +82,49 @@ class MeanIoU(PixelMetric):
         return ops.reshape(counts, (self.num_classes, self.num_classes))
 
     def value(self, statistics):
-        intersection = ops.diagonal(statistics)
-        union = ops.sum(statistics, axis=0) + ops.sum(statistics, axis=1) - intersection
-        iou = ops.divide_no_nan(intersection, union)
-        present = ops.cast(union > 0, "float32")
-        num_present = ops.sum(present)
+        iou, is_present = self._classes(statistics)
+        return ops.divide_no_nan(ops.sum(iou), ops.sum(ops.cast(is_present, "float32")))
+
+    def class_iou(self):
+        """Intersection over union of each class, all pixels pooled.
+
+        Returns:
+            float32 tensor `(num_classes,)`; NaN for classes that occur neither in the truth nor in
+            the prediction, and for `ignore_class`. The mean of the others is `result()`.
+
+        Raises:
+            ValueError: if `averaging` is not `"pixel"`, because the matrices of the batches are
+                not kept.
+        """
+        iou, is_present = self._classes(self.confusion_matrix())
+        return ops.where(is_present, iou, float("nan"))
+
+    def confusion_matrix(self):
+        """The confusion matrix of all pixels.
+
+        Returns:
+            float32 tensor `(num_classes, num_classes)`, truth in rows, prediction in columns.
+
+        Raises:
+            ValueError: as for `class_iou`.
+        """
+        if self.averaging != "pixel":
+            raise ValueError(
+                "Classes are counted over all pixels. "
+                f"Received: a `MeanIoU` with averaging={self.averaging!r}, which keeps means of "
+                'batches. Use averaging="pixel".'
+            )
+        return self.state
+
+    def _classes(self, confusion):
+        """The IoU of each class, 0 where it is not defined, and whether it counts."""
+        intersection = ops.diagonal(confusion)
+        union = ops.sum(confusion, axis=0) + ops.sum(confusion, axis=1) - intersection
+        is_present = union > 0
         if self.ignore_class in range(self.num_classes):
             # Its intersection is 0, but it has a union where it was predicted.
-            num_present -= present[self.ignore_class]
-        return ops.divide_no_nan(ops.sum(iou), num_present)
+            is_present = is_present & (ops.arange(self.num_classes) != self.ignore_class)
+        return ops.divide_no_nan(intersection, union), is_present
 
     def get_config(self):
         return {

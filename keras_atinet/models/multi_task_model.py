@@ -5,6 +5,7 @@ from keras_atinet.internals import built_shape, track, untrack
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
 from keras_atinet.models.matching_weights import load_matching_weights
+from keras_atinet.models.saving import Saving
 from keras_atinet.settings import ON_NONFINITE
 from keras_atinet.tasks.names import check_log_names
 from keras_atinet.training import (
@@ -18,7 +19,7 @@ from keras_atinet.training import (
 )
 
 
-class MultiTaskModel(Fitting, TrainStep, keras.Model):
+class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
     """A functional `keras.Model` from one image to a dict of predictions, one per task.
 
     Subclasses build the graph and call this constructor. Losses, metrics and the masks of valid

@@ -2,7 +2,6 @@
 
 import pathlib
 
-import keras
 import numpy as np
 
 from keras_atinet import runs
@@ -21,10 +20,10 @@ _MASKED_SAMPLES = 2
 def run_report(paths, num_pictures=6, num_samples=None):
     """A page about runs that needs no other file and no network.
 
-    For each run: how it came about, the scores on the held-out split (those of
-    `evaluation.evaluate`) beside the best constant prediction, learning curves with the switch of
-    phase, task weights, samples with truth and prediction, the best and the worst, confusion
-    matrices, attention masks.
+    For each run: how it came about, the scores on the test images (those of
+    `evaluation.evaluate`) beside the best constant prediction, those of each class, learning
+    curves with the switch of phase, task weights, samples with truth and prediction, the best and
+    the worst, confusion matrices, attention masks.
 
     Args:
         paths: sequence of paths of run folders in which at least one epoch is done.
@@ -56,7 +55,7 @@ def run_section(run, num_pictures=6, num_samples=None):
     """The part of a page about one run.
 
     Returns:
-        HTML, and the results on the held-out split, task name -> metric name -> float.
+        HTML, and the results on the test images, task name -> metric name -> float.
     """
     config = run.read_config()
     settings = run.read_settings()
@@ -66,46 +65,57 @@ def run_section(run, num_pictures=6, num_samples=None):
             "A report needs a run in which at least one epoch is done. "
             f"Received: '{run.path}', which has no model yet."
         )
-    model = keras.saving.load_model(file)
-    train_source, source = (runs.get_source(settings, split) for split in settings["splits"])
+    model = runs.load_model(file)
+    sources = runs.get_sources(settings)
+    source = sources.test
     if num_samples is not None:
         source = Subset(source, num_samples)
     sizes = settings["image_size"], settings["batch_size"]
     batches = runs.get_batches(source, model.tasks, *sizes)
     found = score_samples(model, batches)
     tasks = model.tasks
-    baseline = runs.constant_baseline(train_source, tasks, *sizes, batches)
+    baseline = runs.constant_baseline(sources.train, tasks, *sizes, batches)
     how = "the mean over its batches" if tasks[0].averaging == "batch" else "all pixels pooled"
     parts = [
         page.heading(run.path.name),
-        page.facts(_facts(run, config, settings, model)),
+        page.facts(_facts(run, config, settings, sources, model)),
         page.heading("Scores", 3),
         page.paragraph(
-            f"{file.name} on {len(source)} samples of the split '{settings['splits'][1]}', {how}, "
+            f"{file.name} on {len(source)} samples ({sources.title(sources.test)}), {how}, "
             "beside the best prediction that knows nothing of the image. Losses are means over "
             f"batches of {settings['batch_size']}."
         ),
+        *_warning(sources, file == run.best),
         _score_table(found.results, baseline),
+        *_classes(found.classes),
         page.heading("Learning curves", 3),
         page.charts([*learning_curves(run, tasks), *weight_curves(run, tasks)]),
-        *_pictures(Gallery(model, source), found, num_pictures, settings),
-        *_confusion(tasks, found.confusion),
+        *_pictures(Gallery(model, source), found, num_pictures, sources.title(sources.test)),
+        *_confusion(found.classes),
     ]
     return "\n".join(parts), found.results
 
 
-def _facts(run, config, settings, model):
+def _warning(sources, is_best):
+    if is_best and sources.is_chosen_on_test:
+        yield page.paragraph(
+            "The epoch was chosen on these samples, so the scores are better than those of others "
+            "would be."
+        )
+
+
+def _facts(run, config, settings, sources, model):
     rows = run.rows()
     versions = config["versions"]
     seconds = sum(float(row.get("seconds") or 0) for row in rows)
     size = " x ".join(map(str, settings["image_size"]))
-    held_out = f", {settings['hold_out']:.0%} held out of the training split"
     yield "command", config["command"]
     yield "network", f"{type(model).__name__}, filters {' '.join(map(str, settings['filters']))}"
     yield "trainable parameters", f"{runs.count_parameters(model):,}"
     yield "tasks", ", ".join(task.name for task in model.tasks)
     data = pathlib.Path(settings["data"]).name
-    yield "data", f"{data}, {size}{held_out if settings['hold_out'] else ''}"
+    yield "data", f"{data}, {size}"
+    yield "images", sources.describe()
     yield (
         "training",
         f"{len(rows)} of {settings['epochs']} epochs, batches of {settings['batch_size']}, "
@@ -129,7 +139,15 @@ def _score_table(results, baseline):
     return page.table(["", "model", "best constant"], rows)
 
 
-def _pictures(gallery, found, num_pictures, settings):
+def _classes(classes):
+    for name in classes.iou():
+        header = [name, "IoU", "share of the truth", "share of the prediction"]
+        yield page.table(header, classes.rows(name))
+    for line in classes.warnings():
+        yield page.paragraph(line)
+
+
+def _pictures(gallery, found, num_pictures, title):
     count = len(gallery.source)
     chosen = np.unique(np.linspace(0, count - 1, min(num_pictures, count)).round().astype(int))
     order = ranked(found.losses)
@@ -140,7 +158,7 @@ def _pictures(gallery, found, num_pictures, settings):
         return [gallery.predictions(int(i), _note(gallery.source, found, int(i))) for i in indices]
 
     groups = [
-        (f"Samples, evenly spaced over '{settings['splits'][1]}'", draw(chosen)),
+        (f"Samples, evenly spaced ({title})", draw(chosen)),
         ("Best samples", draw(best)),
         ("Worst samples", draw(worst)),
     ]
@@ -165,14 +183,12 @@ def _note(source, found, index):
     return f"sample {number}; losses: {', '.join(losses)}".replace("nan", "no truth")
 
 
-def _confusion(tasks, confusion):
-    for task in tasks:
-        if task.name in confusion:
-            names = task.class_names or [f"class {index}" for index in range(task.num_classes)]
-            figure = confusion_chart(confusion[task.name], names)
-            yield page.heading(f"Confusion matrix of {task.name}", 3)
-            yield page.paragraph("Percent of the pixels of a true class; each row sums to 100.")
-            yield page.chart(figure, f"confusion matrix of {task.name}")
+def _confusion(classes):
+    for name, names in classes.names.items():
+        yield page.heading(f"Confusion matrix of {name}", 3)
+        yield page.paragraph("Percent of the pixels of a true class; each row sums to 100.")
+        figure = confusion_chart(classes.confusion[name], names)
+        yield page.chart(figure, f"confusion matrix of {name}")
 
 
 def _overview(results):
@@ -184,4 +200,4 @@ def _overview(results):
     for name, found in results.items():
         shown = {task: text(values) for task, values in found.items()}
         rows.append([name, *(shown.get(task, {}).get(metric, "-") for task, metric in names)])
-    return page.heading("Scores on the held-out split") + page.table(header, rows, wide=True)
+    return page.heading("Scores on the test images") + page.table(header, rows, wide=True)

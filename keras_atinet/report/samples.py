@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_atinet.evaluation import ClassScores
 from keras_atinet.evaluation.scoring import evaluate_function, predictor
 from keras_atinet.ops.masks import any_pixel
 
@@ -16,13 +17,12 @@ class SampleScores(NamedTuple):
         losses: dict task name -> float array `(samples,)`, NaN for samples without truth.
         results: dict task name -> `"loss"` and metric names -> float, as from
             `evaluation.evaluate`.
-        confusion: dict task name -> array `(classes, classes)` of pixel counts, truth in rows;
-            for the tasks that have classes.
+        classes: `evaluation.ClassScores`.
     """
 
     losses: dict
     results: dict
-    confusion: dict
+    classes: ClassScores
 
 
 def score_samples(model, batches):
@@ -37,18 +37,15 @@ def score_samples(model, batches):
     """
     functions = {task.name: task.loss() for task in model.tasks}
     losses = {name: [] for name in functions}
-    classes = [task for task in model.tasks if _has_classes(task)]
-    confusion = {task.name: np.zeros((task.num_classes,) * 2, int) for task in classes}
+    classes = ClassScores(model.tasks)
 
     def keep(y_true, y_pred, weights):
         for name, function in functions.items():
             losses[name] += _losses(function, y_true[name], y_pred[name], weights[name])
-        for task in classes:
-            batch = (part[task.name] for part in (y_true, y_pred, weights))
-            confusion[task.name] += _counts(task, *batch)
+        classes(y_true, y_pred, weights)
 
     results = evaluate_function(model.tasks, predictor(model), batches, keep)
-    return SampleScores({name: np.array(losses[name]) for name in losses}, results, confusion)
+    return SampleScores({name: np.array(losses[name]) for name in losses}, results, classes)
 
 
 def ranked(losses):
@@ -67,10 +64,6 @@ def ranked(losses):
     return [int(index) for index in known[np.argsort(means, kind="stable")]]
 
 
-def _has_classes(task):
-    return hasattr(task, "num_classes")
-
-
 def _losses(function, y_true, y_pred, weight):
     known = ops.convert_to_numpy(any_pixel(weight > 0))
     return [
@@ -79,11 +72,3 @@ def _losses(function, y_true, y_pred, weight):
         else float("nan")
         for i in range(len(known))
     ]
-
-
-def _counts(task, y_true, y_pred, weight):
-    mask = ops.convert_to_numpy(weight) > 0
-    truth = ops.convert_to_numpy(y_true)[mask]
-    predicted = task.decode(ops.convert_to_numpy(y_pred))[mask]
-    count = task.num_classes
-    return np.bincount(truth * count + predicted, minlength=count**2).reshape(count, count)

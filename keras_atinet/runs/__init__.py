@@ -2,13 +2,16 @@
 
 from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import (
+    Sources,
     check_labels,
+    choose_splits,
     constant_baseline,
     get_batches,
     get_notes,
     get_source,
     get_sources,
     get_tasks,
+    has_validation,
 )
 from keras_atinet.runs.model import MODELS, count_parameters, get_model
 from keras_atinet.runs.run import Run

@@ -2,13 +2,15 @@
 
 import math
 import warnings
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
 from keras_atinet import data, evaluation
-from keras_atinet.data import Batches, Rooms, Subset, hold_out, open_source, pipeline
+from keras_atinet.data import Batches, Rooms, Source, Subset, hold_out, open_source, pipeline
 from keras_atinet.data.kinds import CLASS_FACTS, kind_of
+from keras_atinet.data.opening import VALIDATION
 from keras_atinet.settings import ROOMS
 from keras_atinet.tasks import TASKS, SemanticSegmentation
 
@@ -33,15 +35,96 @@ def get_source(settings, split):
     return open_source(settings["data"], split, settings["tasks"])
 
 
-def get_sources(settings):
-    """The data to learn from, and the data to hold out.
+class Sources(NamedTuple):
+    """The data of a run.
 
-    These are the two splits of the settings, or two parts of the first if they hold some out.
+    Attributes:
+        train: `Source` to learn from.
+        validation: `Source` to choose the best epoch on.
+        test: `Source` for the final scores; `validation` itself where there is no other.
+        is_held_out: bool, whether `validation` is a part of the training split.
     """
-    first, second = settings["splits"]
-    if settings["hold_out"]:
-        return hold_out(get_source(settings, first), settings["hold_out"])
-    return get_source(settings, first), get_source(settings, second)
+
+    train: Source
+    validation: Source
+    test: Source
+    is_held_out: bool
+
+    @property
+    def is_chosen_on_test(self):
+        """Whether the final scores are of the images that the best epoch was chosen on."""
+        return self.validation is self.test
+
+    def title(self, source):
+        """Where the images of `validation` or `test` are from, str."""
+        split = "all" if source.split is None else f"split '{source.split}'"
+        return f"held out of {split}" if self._is_part(source) else split
+
+    def describe(self):
+        """A line about the images and what each part is for."""
+        validation = (
+            f"{len(self.validation)} {self._mark(self.validation)} to choose the best epoch"
+        )
+        end = " and to score"
+        if not self.is_chosen_on_test:
+            end = f", {len(self.test)} {self._mark(self.test)} to score"
+        return f"{len(self.train)} training images, {validation}{end}"
+
+    def _mark(self, source):
+        return "held out" if self._is_part(source) else f"({source.split!r})"
+
+    def _is_part(self, source):
+        return self.is_held_out and source is self.validation
+
+
+def get_sources(settings):
+    """The `Sources` of a run.
+
+    The setting `splits` names the parts of the data in the order train, validation, test. With
+    `hold_out`, a share of the first split, held out, is the validation part. Where one part is left
+    beside that to learn from, it is both validation and test.
+
+    Raises:
+        ValueError: if no part is left to choose the best epoch on, or there are too many.
+    """
+    names, share = settings["splits"], settings["hold_out"]
+    if not 2 <= len(names) + bool(share) <= 3:
+        raise ValueError(
+            "A run has a split to learn from, one to choose the best epoch on (or a share of the "
+            "first that is held out) and one to test on. "
+            f"Received: splits={names}, hold_out={share}. Give two or three splits without "
+            "`hold_out`, or one or two and a share, 0.1 for instance."
+        )
+    train, *others = (get_source(settings, name) for name in names)
+    if share:
+        train, held_out = hold_out(train, share)
+        others.insert(0, held_out)
+    return Sources(train, others[0], others[-1], bool(share))
+
+
+def choose_splits(names):
+    """Which splits of a dataset a run takes: to learn from, to choose on, to test on.
+
+    Args:
+        names: list of str, see `data.splits`.
+
+    Returns:
+        list of str, without a part for which there is no split.
+
+    Example:
+
+    >>> choose_splits(["train", "val", "test"]), choose_splits(["train", "test", "test-b"])
+    (['train', 'val', 'test'], ['train', 'test'])
+    """
+    first, *others = names
+    validation = [name for name in others if name in VALIDATION]
+    test = [name for name in others if name not in VALIDATION]
+    return [first, *validation[:1], *test[:1]]
+
+
+def has_validation(names):
+    """Whether the splits of a run have one to choose the best epoch on."""
+    return len(names) > 2 or any(name in VALIDATION for name in names[1:])
 
 
 def get_tasks(source, names=None, single=False, averaging="pixel", class_weights=None):
@@ -100,7 +183,7 @@ def get_notes(source, names=None):
     left_out = [key for key in source.tasks if not _task_class(source, key)]
     notes = list(source.notes)
     if left_out and names is None:
-        notes.append(f"not learned: {', '.join(left_out)} (a quantity needs a `Task` in Python)")
+        notes.append(f"not learned: {', '.join(left_out)} (quantities need a `Task` in Python)")
     return notes
 
 
@@ -109,12 +192,12 @@ def _task_class(source, name):
 
 
 def check_labels(sources, tasks):
-    """Looks for a valid pixel of each task in the data to learn from, and in the data held out.
+    """Looks for a valid pixel of each task in the data to learn from, and in those to choose on.
 
     At most 200 samples of each are read, evenly spaced, and no more than it takes to find one.
 
     Args:
-        sources: two `Source`s, to learn from and to hold out.
+        sources: two `Source`s, to learn from and to choose the best epoch on.
         tasks: list of `Task`.
 
     Raises:

@@ -13,61 +13,68 @@ _COMPILING = "Compiling the step: the first batch may take minutes."
 _RECENT = 5  # epochs that tell the time of the next ones
 
 
-class StepBar(keras.callbacks.Callback):
-    """A bar for the steps of an epoch, then one for its evaluation.
+class _Bar(keras.callbacks.Callback):
+    """Shows what is under way on a `BottomLine`.
 
-    It asks for no logs and has no method for the end of a batch, for which Keras would wait for
-    the device.
-
-    Args:
-        line: `BottomLine` to show it on.
-        num_held_out: int, batches of the evaluation, or None if unknown.
+    No bar asks for logs or has a method for the end of a batch, for which Keras would wait for the
+    device.
     """
 
-    def __init__(self, line, num_held_out=None):
+    def __init__(self, line):
         super().__init__()
-        self.line, self.num_held_out = line, num_held_out
-
-    def __deepcopy__(self, memo):
-        return self  # KerasTuner copies the callbacks of each trial; there is one terminal.
+        self.line = line
 
     def on_train_begin(self, logs=None):
         self._num_steps = self.params.get("steps")
         # PyTorch compiles only if it is asked to.
         self._compiles = keras.backend.backend() != "torch" or self.model.jit_compile
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def _say_that_it_compiles(self):
         if self._compiles:
             self.line.text(_COMPILING)
-            self._compiles = False
-        self.line.begin(self._num_steps)
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if batch:
-            self.line.update(batch)
-
-    def on_test_begin(self, logs=None):
-        self.line.begin(self.num_held_out, "held-out batch")
-
-    def on_test_batch_begin(self, batch, logs=None):
-        if batch:
-            self.line.update(batch)
+        self._compiles = False
 
 
-class EpochTable(StepBar):
-    """A short row for each epoch, and a bar for its steps in a terminal.
-
-    Time, the time that is left, `loss`, `val_loss` and of each task the first of its metrics (its
-    loss if it has none) on the held-out data, with a mark where `val_loss` is the lowest so far. Of
-    all else `history.csv` keeps track. To be given last, with `fit(verbose=0)`.
+class TrainingBar(_Bar):
+    """A bar for all steps of a training.
 
     Args:
-        line, num_held_out: as for `StepBar`.
+        line: `BottomLine` to show it on.
+    """
+
+    def __deepcopy__(self, memo):
+        return self  # KerasTuner copies the callbacks of each trial; there is one terminal.
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._say_that_it_compiles()
+        self.line.begin(self._num_steps and self._num_steps * self.params["epochs"])
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._before = epoch * (self._num_steps or 0)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._before + batch:
+            self.line.update(self._before + batch)
+
+
+class EpochTable(_Bar):
+    """A short row for each epoch; in a terminal, a bar for its steps and one for its evaluation.
+
+    Time, the time that is left, `loss`, `val_loss` and of each task the first of its metrics (its
+    loss if it has none) on the held-out data, with a mark where `val_loss` is the lowest so far;
+    and a line where the second phase of ATI-Net begins. Of all else `history.csv` keeps track. To
+    be given last, with `fit(verbose=0)`.
+
+    Args:
+        line: `BottomLine` to show the bars on.
+        num_held_out: int, batches of the evaluation, or None if unknown.
         best: float, the lowest `val_loss` before, or None.
     """
 
     def __init__(self, line, num_held_out=None, best=None):
-        super().__init__(line, num_held_out)
+        super().__init__(line)
+        self.num_held_out = num_held_out
         self.best = math.inf if best is None else best
 
     def on_train_begin(self, logs=None):
@@ -83,13 +90,29 @@ class EpochTable(StepBar):
         width = shutil.get_terminal_size().columns if self.line.is_shown else None
         self._table = TextTable(columns, width, "lowest val_loss so far")
         self._seconds = []
+        self._waits_for_phase_2 = not getattr(self.model, "distillation_active", True)
         print(self._table.header(), flush=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begin = time.perf_counter()
+        if self._waits_for_phase_2 and self.model.distillation_active:
+            print("Phase 2: distillation is on.", flush=True)
+            self._waits_for_phase_2 = False
         if self._compiles and not self.line.is_shown:
             print(_COMPILING, flush=True)
-        super().on_epoch_begin(epoch, logs)
+        self._say_that_it_compiles()
+        self.line.begin(self._num_steps)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch:
+            self.line.update(batch)
+
+    def on_test_begin(self, logs=None):
+        self.line.begin(self.num_held_out, "held-out batch")
+
+    def on_test_batch_begin(self, batch, logs=None):
+        if batch:
+            self.line.update(batch)
 
     def on_epoch_end(self, epoch, logs=None):
         self._seconds.append(time.perf_counter() - self._begin)

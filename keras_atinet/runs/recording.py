@@ -1,28 +1,39 @@
 """What training writes down after each epoch, so that it can be killed at any moment."""
 
 import csv
+import os
 import pathlib
 import re
+import shutil
 import time
 
 import keras
 
 from keras_atinet.files import remove_unfinished, replacing
+from keras_atinet.models.saving import damage
 
-_STATE = "epoch-{:05d}.weights.h5"
-_STATE_PATTERN = re.compile(r"epoch-(\d+)\.weights\.h5")
+_STATE = "epoch-{:05d}.keras"
+# Before, states were weights only.
+_STATE_PATTERN = re.compile(r"epoch-(\d+)\.(keras|weights\.h5)")
+_KEPT = 2
+USE_THE_MODELS = (
+    "Put it back from a copy, or begin a new run; the models of this one can be used as they are."
+)
 
 
 class Backup(keras.callbacks.Callback):
-    """Saves weights, optimizer and balancer after each epoch, for training to go on with.
+    """Keeps the model after each epoch, with optimizer and balancer, for training to resume from.
 
-    One file, whose name has the number of finished epochs. It takes its name when it is complete,
-    so that a process killed at any moment leaves the state of an epoch, never a part of it nor
-    one with the wrong number. (`keras.callbacks.BackupAndRestore` writes state and number one
-    after the other.)
+    One file for each of the last two epochs; its name has the number of finished epochs. It takes
+    its name when it is complete, so that a process killed at any moment leaves the state of an
+    epoch, never a part of it nor one with the wrong number. (`keras.callbacks.BackupAndRestore`
+    writes state and number one after the other.) The older one is for where the newer is damaged.
 
     Args:
         folder: str or path, for these files only.
+        last: optional path of a `.keras` file that a callback before this one writes after each
+            epoch. It is kept as the state, by a second name of the same file where the system has
+            such, and nothing is written twice.
 
     Example:
 
@@ -34,30 +45,53 @@ class Backup(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, last=None):
         super().__init__()
         self.folder = pathlib.Path(folder)
+        self.last = last
 
     def epochs(self):
         """The number of finished epochs, 0 if there is no state."""
         return max(self._states(), default=0)
 
-    def restore(self, model):
-        """Gives a compiled model the saved state, if there is one.
+    def restore(self, model, report=print):
+        """Gives a compiled model the newest saved state that is not damaged, if there is one.
+
+        Args:
+            model: a compiled `keras.Model`.
+            report: function that takes a line of text about a state that is damaged.
 
         Returns:
             int, the number of finished epochs: the `initial_epoch` of `fit`.
+
+        Raises:
+            ValueError: if there are states, but all are damaged.
         """
         states = self._states()
-        if not states:
-            return 0
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        model.load_weights(states[max(states)])
-        return max(states)
+        for number in sorted(states, reverse=True):
+            found = states[number].suffix == ".keras" and damage(states[number])
+            if found:
+                report(f"The state after epoch {number} is damaged: '{states[number]}' ({found}).")
+                continue
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
+            try:
+                model.load_weights(states[number])
+            except ValueError as error:
+                raise ValueError(
+                    "A state does not fit the network that the settings describe. "
+                    f"Received: '{states[number]}' ({_first_line(error)}). Were they changed?"
+                ) from error
+            return number
+        if states:
+            raise ValueError(
+                f"There is no state to resume from: all are damaged. Received: '{self.folder}'. "
+                f"{USE_THE_MODELS}"
+            )
+        return 0
 
     def discard(self):
-        """Removes the state, when training is finished."""
+        """Removes the states, when training is finished."""
         for path in self._states().values():
             path.unlink(missing_ok=True)
         remove_unfinished(self.folder)
@@ -65,17 +99,30 @@ class Backup(keras.callbacks.Callback):
             self.folder.rmdir()
 
     def on_epoch_end(self, epoch, logs=None):
-        older = self._states()
         with replacing(self.folder / _STATE.format(epoch + 1)) as new:
-            self.model.save_weights(new, overwrite=True)
-        for number, path in older.items():
-            if number != epoch + 1:
+            if self.last is None:
+                self.model.save(new)
+            else:
+                _link(self.last, new)
+        for number, path in self._states().items():
+            if not epoch + 1 - _KEPT < number <= epoch + 1:
                 path.unlink()
 
     def _states(self):
-        files = self.folder.iterdir() if self.folder.is_dir() else ()
+        files = sorted(self.folder.iterdir()) if self.folder.is_dir() else ()
         matches = [(_STATE_PATTERN.fullmatch(path.name), path) for path in files]
         return {int(match[1]): path for match, path in matches if match}
+
+
+def _first_line(error):
+    return str(error).strip().partition("\n")[0]
+
+
+def _link(path, new):
+    try:
+        os.link(path, new)
+    except OSError:  # a file system without it
+        shutil.copyfile(path, new)
 
 
 class Checkpoint(keras.callbacks.ModelCheckpoint):
@@ -125,11 +172,33 @@ class TrainingTime(keras.callbacks.Callback):
 
 
 def read_rows(path):
-    """The rows of a CSV file, dicts of str; none if there is no file."""
-    if not path.is_file():
+    """The rows of a table of epochs, dicts of str; none if there is no file.
+
+    Args:
+        path: `pathlib.Path` of a CSV file: numbers, the first column `epoch`.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+            epochs = [int(row["epoch"]) for row in rows]
+            if epochs != sorted(set(epochs)) or "epoch" not in reader.fieldnames:
+                raise ValueError("its epochs are not in order")
+            for row in rows:
+                # A line that is cut short has `None`, a longer one a list.
+                [float(value) for value in row.values() if value != ""]
+    except FileNotFoundError:
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"A table of epochs is damaged. Received: '{path}' ({error}). Put it back from a copy, "
+            "or remove it: what is known of the epochs so far is lost then, and the next one "
+            "counts as the best."
+        ) from error
+    return rows
 
 
 def write_rows(path, rows):

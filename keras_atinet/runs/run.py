@@ -2,12 +2,12 @@
 
 import math
 import pathlib
-import zipfile
 
 from keras_atinet.files import read_json, remove_unfinished, write_json
+from keras_atinet.models.saving import damage
 from keras_atinet.runs.environment import machine, versions
 from keras_atinet.runs.patience import Patience
-from keras_atinet.runs.recording import Backup, read_rows, write_rows
+from keras_atinet.runs.recording import USE_THE_MODELS, Backup, read_rows, write_rows
 from keras_atinet.runs.schedules import second_phase
 from keras_atinet.settings import complete
 
@@ -31,7 +31,7 @@ class Run:
         self.last = self.path / "last.keras"
         self.predictions = self.path / "predictions.png"
         self.tensorboard = self.path / "tensorboard"
-        self.backup = Backup(self.path / "backup")
+        self.backup = Backup(self.path / "backup", self.last)
 
     def create(self, settings, command):
         config = {"settings": settings, "versions": versions(), "machine": machine()}
@@ -81,6 +81,32 @@ class Run:
         patience = settings["patience"]
         return bool(patience) and Patience(patience, second_phase(settings), rows).is_over()
 
+    def restore(self, model, report=print):
+        """Gives a compiled model the state to resume from, and drops what the history has beyond.
+
+        Args:
+            model: `MultiTaskModel`.
+            report: function that takes a line of text about a file that is damaged.
+
+        Returns:
+            int, the number of finished epochs.
+
+        Raises:
+            ValueError: if there were finished epochs, but no state of them can be read.
+        """
+        first = self.backup.restore(model, report)
+        # The first row may be there before the first state.
+        if not first and len(self.rows()) > 1:
+            raise ValueError(
+                f"There is no state to resume from. Received: '{self.backup.folder}', which is "
+                f"missing or empty, after {len(self.rows())} epochs. {USE_THE_MODELS}"
+            )
+        self.forget_after(first)
+        found = self.best.is_file() and damage(self.best)
+        if found:
+            report(f"The next epoch replaces a damaged file: '{self.best}' ({found}).")
+        return first
+
     def forget_after(self, epoch):
         """Drops what the history says of `epoch` and later ones, which will be trained again."""
         rows = self.rows()
@@ -92,8 +118,8 @@ class Run:
 
     def best_loss(self):
         """The held-out loss of `best.keras`, or None if there is no such file or loss yet."""
-        losses = [float(row["val_loss"]) for row in self.rows()]
+        if not self.best.is_file() or damage(self.best):
+            return None
+        losses = [float(row.get("val_loss") or "nan") for row in self.rows()]
         # NaN, where no pixel was valid or the network predicted NaN, is the best of nothing.
-        losses = [loss for loss in losses if not math.isnan(loss)]
-        # A process that was killed while it wrote leaves a file that is not an archive.
-        return min(losses, default=None) if zipfile.is_zipfile(self.best) else None
+        return min((loss for loss in losses if not math.isnan(loss)), default=None)

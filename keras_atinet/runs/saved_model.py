@@ -1,11 +1,11 @@
 """Models that runs have saved."""
 
 import pathlib
-import zipfile
 
 import keras
 
 from keras_atinet import models
+from keras_atinet.models.saving import damage
 from keras_atinet.runs.run import Run
 
 
@@ -17,7 +17,7 @@ def find_model(path):
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a complete `.keras` file.
+        ValueError: if it is no `.keras` file, or a damaged one.
     """
     path = pathlib.Path(path)
     file = Run(path).best if path.is_dir() else path
@@ -26,8 +26,13 @@ def find_model(path):
             f"There is no model '{file}'. `--model` takes a .keras file, or a run folder in which "
             "at least one epoch is done."
         )
-    if file.suffix != ".keras" or not zipfile.is_zipfile(file):
-        raise ValueError(f"A model is a complete .keras file. Received: '{file}', which is none.")
+    if file.suffix != ".keras":
+        raise ValueError(f"A model is a .keras file. Received: '{file}'.")
+    found = damage(file)
+    if found:
+        last = file.with_name("last.keras")
+        other = f" Take another, such as '{last}'." if file != last and last.is_file() else ""
+        raise ValueError(f"The model is damaged. Received: '{file}' ({found}).{other}")
     return file, Run(file.parent)
 
 
@@ -35,9 +40,16 @@ def load_model(file):
     """The `MultiTaskModel` in a file.
 
     Raises:
-        ValueError: if the file holds something else.
+        ValueError: if the file cannot be loaded, or holds something else.
     """
-    model = keras.saving.load_model(file)
+    try:
+        model = keras.saving.load_model(file)
+    # What the file asks for may be missing in many ways, which exceptions of many kinds report.
+    except Exception as error:
+        raise ValueError(
+            f"The model cannot be loaded. Received: '{file}' ({type(error).__name__}: {error}). "
+            "If classes of your own are in it, import them before."
+        ) from error
     if not isinstance(model, models.MultiTaskModel):
         raise ValueError(
             "The model must be one of `keras_atinet`. "

@@ -56,7 +56,10 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
         callbacks: further callbacks. They are called before the epoch is written down.
 
     Raises:
-        ValueError: if the data have no label of a task, see `check_labels`.
+        ValueError: if the data have no label of a task, see `check_labels`, or no state to resume
+            from can be read.
+        OSError: if the disk is full, or a file cannot be written for another reason. What was
+            written before is unchanged; the folder can be resumed.
         FloatingPointError: as `MultiTaskModel.compile` says of `on_nonfinite`. The folder holds
             what the last epoch before left, and can be resumed.
         KeyboardInterrupt: on Ctrl-C and SIGTERM, between two batches (`Interruption`). The folder
@@ -68,34 +71,33 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     sources = get_sources(settings)
     single = settings["model"] == "single"
     of_tasks = settings["averaging"], settings["class_weights"]
-    tasks = get_tasks(sources[0], settings["tasks"], single, *of_tasks)
-    for note in get_notes(sources[0], settings["tasks"]):
-        report(note)
-    check_labels(sources, tasks)
+    tasks = get_tasks(sources.train, settings["tasks"], single, *of_tasks)
+    for note in get_notes(sources.train, settings["tasks"]):
+        report(f"Note: {note}")
+    check_labels(sources[:2], tasks)
     model = get_model(settings, tasks)
-    first = run.backup.restore(model)
+    first = run.restore(model, report)
     if settings["weights"] and not first:
         file, _ = find_model(settings["weights"])
         report(f"Weights of {file}: {model.load_matching_weights(load_model(file))}")
-    run.forget_after(first)
     sizes = settings["image_size"], settings["batch_size"]
     order = {"shuffle": True, "augment": settings["augment"], "seed": settings["seed"]}
-    batches = get_batches(sources[0], tasks, *sizes, first_epoch=first, **order)
-    held_out = get_batches(sources[1], tasks, *sizes)
+    batches = get_batches(sources.train, tasks, *sizes, first_epoch=first, **order)
+    validation = get_batches(sources.validation, tasks, *sizes)
     callbacks = [*callbacks, *get_callbacks(run, settings, model)]
     if not run.config.exists():
         run.create(settings, command)
     report(
         f"{type(model).__name__} for {', '.join(task.name for task in tasks)}: "
         f"{count_parameters(model):,} parameters, {keras.backend.backend()}.\n"
-        f"{len(sources[0])} training and {len(sources[1])} held-out images. Writing to {run.path}."
+        f"{sources.describe()}.\nWriting to {run.path}."
     )
     with Interruption() as interruption, BottomLine() as line:
         if verbose is None:
-            callbacks.append(EpochTable(line, num_batches(held_out), run.best_loss()))
+            callbacks.append(EpochTable(line, num_batches(validation), run.best_loss()))
         model.fit(
             batches,
-            validation_data=held_out,
+            validation_data=validation,
             initial_epoch=first,
             epochs=settings["epochs"],
             verbose=0 if verbose is None else verbose,

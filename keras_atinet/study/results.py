@@ -22,6 +22,8 @@ class Result(NamedTuple):
         parameters: int, number of trainable ones.
         seconds, seconds_per_epoch: float, of training without evaluation; all, and the median.
         scores: dict, protocol -> task name -> metric name -> float, NaN without labels.
+        class_iou: dict, protocol -> task name -> class name -> float, NaN for absent classes. Runs
+            from before have none.
     """
 
     path: object
@@ -33,6 +35,7 @@ class Result(NamedTuple):
     seconds: float
     seconds_per_epoch: float
     scores: dict
+    class_iou: dict = {}
 
 
 def collect(folder):
@@ -47,9 +50,9 @@ def collect(folder):
     results = []
     for file in sorted(folder.glob(f"*/{RESULTS}")):
         found = json.loads(file.read_text(encoding="utf-8"))
-        found["scores"] = from_json(found["scores"])
+        found = {"class_iou": {}, **from_json(found)}
         config = runs.Run(file.parent).read_config()
-        names = ("parameters", "seconds", "seconds_per_epoch", "scores")
+        names = ("parameters", "seconds", "seconds_per_epoch", "scores", "class_iou")
         result = Result(
             file.parent,
             *(config["settings"][name] for name in ("model", "balancer", "seed")),
@@ -61,7 +64,7 @@ def collect(folder):
 
 
 def write_csv(path, results):
-    """A row for each run, protocol, task and metric; without a value for a task without labels.
+    """A row for each run, protocol, task and metric or class; no value where there are no labels.
 
     Args:
         path: `pathlib.Path`.
@@ -72,9 +75,10 @@ def write_csv(path, results):
     facts = ("model", "balancer", "seed", "backend", "parameters", "seconds")
     writer.writerow([*facts, "protocol", "task", "metric", "value"])
     for result in results:
+        own = [getattr(result, name) for name in facts]
         for protocol, tasks in result.scores.items():
             for task, metrics in tasks.items():
-                for metric, value in to_json(metrics).items():
-                    own = [getattr(result, name) for name in facts]
-                    writer.writerow([*own, protocol, task, metric, value])
+                classes = result.class_iou.get(protocol, {}).get(task, {})
+                values = metrics | {f"iou of {name}": iou for name, iou in classes.items()}
+                writer.writerows([*own, protocol, task, *pair] for pair in to_json(values).items())
     write_text(path, text.getvalue())

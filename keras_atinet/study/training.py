@@ -62,8 +62,7 @@ def train_trial(run, settings, command, verbose=None, report=print, callbacks=()
             runs.train(run, settings, command, verbose, report, [*callbacks, *scores])
         run.finish()
         results = _results(run, settings)
-        results["scores"] = to_json(results["scores"])
-        write_json(run.path / RESULTS, results)
+        write_json(run.path / RESULTS, to_json(results))
 
 
 def _check_backend(run):
@@ -76,12 +75,12 @@ def _check_backend(run):
 
 
 def _test_batches(settings, tasks):
-    source = runs.get_source(settings, settings["splits"][1])
+    source = runs.get_sources(settings).test
     return runs.get_batches(source, tasks, settings["image_size"], settings["batch_size"])
 
 
 def _test_scores(run, settings):
-    source = runs.get_source(settings, settings["splits"][1])
+    source = runs.get_sources(settings).test
     tasks = runs.get_tasks(source, settings["tasks"], averaging=settings["averaging"])
     batches = _test_batches(settings, tasks)
     return TestScores(run.path / SCORES, batches, scored_epochs(settings["epochs"]))
@@ -89,7 +88,7 @@ def _test_scores(run, settings):
 
 def _results(run, settings):
     rows = run.rows()
-    model = keras.saving.load_model(run.best)
+    model = runs.load_model(run.best)
     results = {
         "parameters": runs.count_parameters(model),
         "seconds": sum(float(row["seconds"]) for row in rows),
@@ -100,7 +99,10 @@ def _results(run, settings):
         best = min(rows, key=lambda row: _or_infinity(float(row["val_loss"])))
         results["chosen_epoch"] = int(best["epoch"]) + 1
         batches = _test_batches(settings, model.tasks)
-        results["scores"]["clean"] = evaluation.evaluate(model, batches, "pixel")
+        classes = evaluation.ClassScores(model.tasks)
+        clean = evaluation.evaluate(model, batches, "pixel", on_batch=classes)
+        results["scores"]["clean"] = clean
+        results["class_iou"] = {"clean": classes.iou()}
     return results
 
 

@@ -1,5 +1,6 @@
 """A search for hyperparameters: its data, its baseline, its tuner, its results."""
 
+import contextlib
 import csv
 import json
 import math
@@ -8,6 +9,9 @@ import shlex
 
 from keras_atinet import data, evaluation, runs
 from keras_atinet.evaluation.results import from_json
+from keras_atinet.runs.bottom_line import BottomLine
+from keras_atinet.runs.epoch_table import TrainingBar
+from keras_atinet.tuning import workers
 from keras_atinet.tuning.hyper_model import (
     BALANCERS,
     MultiTaskHyperModel,
@@ -15,6 +19,7 @@ from keras_atinet.tuning.hyper_model import (
     keras_tuner,
     no_result,
 )
+from keras_atinet.tuning.trial_table import TrialTable, best_trials, shown
 
 _BASELINE_BATCH = 8
 _HELD_OUT = 0.2
@@ -23,6 +28,33 @@ _DEFINITIONS = {
     "metrics": "mean over all metrics",
     "tasks": "mean over tasks of the mean over a task's metrics",
 }
+
+
+class _Showing:
+    """The part of a tuner that shows its trials in a `TrialTable`."""
+
+    _table = None
+
+    def show(self, table):
+        self._table = table
+
+    def on_trial_begin(self, trial):
+        super().on_trial_begin(trial)
+        if self._table:
+            self._table.begin()
+
+    def on_trial_end(self, trial):
+        super().on_trial_end(trial)
+        if self._table:
+            self._table.end(self.oracle.get_trial(trial.trial_id))
+
+
+class _Bayesian(_Showing, keras_tuner.BayesianOptimization):
+    pass
+
+
+class _Random(_Showing, keras_tuner.RandomSearch):
+    pass
 
 
 def open_data(settings):
@@ -49,8 +81,7 @@ def get_tuner(settings, train, validation, out):
         average=settings["average"],
         seed=settings["seed"],
     )
-    kinds = {"bayesian": keras_tuner.BayesianOptimization, "random": keras_tuner.RandomSearch}
-    tuner = kinds[settings["algorithm"]](
+    tuner = {"bayesian": _Bayesian, "random": _Random}[settings["algorithm"]](
         hypermodel,
         hypermodel.objective,
         max_trials=settings["max_trials"],
@@ -66,18 +97,38 @@ def get_tuner(settings, train, validation, out):
     return tuner
 
 
-def run(tuner, train, validation, **options):
+def run(tuner, train, validation, max_trials, epochs, verbose=None):
     """Runs the trials that are left.
+
+    Args:
+        tuner, train, validation: from `get_tuner` and `open_data`.
+        max_trials, epochs: int, of the search.
+        verbose: 0, 1 or 2, as KerasTuner and `fit` take it; or None for a row for each trial.
 
     Returns:
         The error that ended the last one, or None, if no trial gave a result; else None.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C and SIGTERM.
     """
-    try:
-        tuner.search(train, validation_data=validation, **options)
-    except RuntimeError as error:  # of KerasTuner, after several failures one after the other
-        if any(map(has_result, tuner.oracle.trials.values())):
-            raise
-        return error.__cause__
+    is_alone = not workers.is_worker_or_chief()
+    if verbose is None and not is_alone:
+        verbose = 2  # KerasTuner's words in the chief's log, Keras's in those of the workers
+    callbacks = []
+    with contextlib.ExitStack() as stack:
+        if is_alone:
+            # A chief has no batches, and a worker may wait for a trial.
+            callbacks.append(stack.enter_context(runs.Interruption()))
+        if verbose is None:
+            callbacks.append(TrainingBar(stack.enter_context(BottomLine())))
+            tuner.show(TrialTable(tuner.oracle.get_space(), max_trials))
+        options = {"epochs": epochs, "verbose": verbose or 0, "callbacks": callbacks}
+        try:
+            tuner.search(train, validation_data=validation, **options)
+        except RuntimeError as error:  # of KerasTuner, after several failures one after the other
+            if any(map(has_result, tuner.oracle.trials.values())):
+                raise
+            return error.__cause__
 
 
 def report(tuner, settings, out, error=None):
@@ -100,11 +151,8 @@ def report(tuner, settings, out, error=None):
         where = f"The whole errors are in '{out / 'trials'}'."
         raise ValueError(f"{no_result(tuner.oracle.trials.values(), error)}\n{where}")
     print(f"\n{len(done)} of {len(trials)} trials gave a result.")
-    print(f"delta-m, {_DEFINITIONS[settings['average']]}:")
-    for trial in done[:_SHOWN_TRIALS]:
-        values = trial.hyperparameters.values
-        shown = ", ".join(f"{name} {_shown(values[name])}" for name in names if name in values)
-        print(f"{trial.score:10.2f} %   {shown}")
+    print(f"delta-m in percent, {_DEFINITIONS[settings['average']]}; the best of them:")
+    print("\n".join(best_trials(done[:_SHOWN_TRIALS], tuner.oracle.get_space())))
     (model,) = tuner.get_best_models(1)
     model.save(out / "best.keras")
     print(f"\n{out / 'best.keras'}\n{out / 'results.csv'}\nTo train with the best values:")
@@ -174,10 +222,6 @@ def _score(trial):
     return trial.score if has_result(trial) else float("-inf")
 
 
-def _shown(value):
-    return f"{value:.3g}" if isinstance(value, float) else value
-
-
 def _train_command(model, values, settings):
     command = ["keras-atinet", "train", "--data", settings["data"], "--model", settings["model"]]
     if settings["tasks"]:
@@ -192,7 +236,7 @@ def _train_command(model, values, settings):
     }
     for name in ("balancer", "temperature", "switch_at"):
         if name in values:
-            options[f"--{name.replace('_', '-')}"] = [_shown(values[name])]
+            options[f"--{name.replace('_', '-')}"] = [shown(values[name])]
     if settings["data"] == runs.ROOMS:
         options["--num-samples"] = [settings["num_samples"]]
     return [*command, *(str(part) for item in options.items() for part in (item[0], *item[1]))]

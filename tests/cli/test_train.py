@@ -53,16 +53,38 @@ def test_explicit_options_win_over_the_recipe(settings):
 
 
 def test_the_data_tells_the_splits(settings, run_cli, tmp_path, capsys):
-    for split in ("train", "val"):
+    for split in ("train", "val", "test"):
         for key, name in (("image", "image"), ("depth", "depth"), ("label", "segmentation")):
             (tmp_path / "arrays" / split / key).mkdir(parents=True)
             np.save(tmp_path / "arrays" / split / key / "0.npy", Rooms(1, (32, 32))[0][name])
-    found = settings("--data", "arrays")
-    assert found["data"] == str(tmp_path / "arrays") and found["splits"] == ["train", "val"]
-    assert settings("--data", "arrays", "--splits", "val", "train")["splits"] == ["val", "train"]
-    (tmp_path / "arrays" / "train").rename(tmp_path / "train")
-    assert run_cli("train", "--data", "arrays") == 2
-    assert "one to hold out" in capsys.readouterr().err
+
+    def found(*options):
+        found = settings("--data", "arrays", *options)
+        assert found["data"] == str(tmp_path / "arrays")
+        return found["splits"], found["hold_out"]
+
+    assert found() == (["train", "val", "test"], 0)
+    assert found("--hold-out", 0.2) == (["train", "test"], 0.2)
+    assert found("--splits", "val", "train") == (["val", "train"], 0.1)
+    assert found("--splits", "val", "--hold-out", 0.5) == (["val"], 0.5)
+    assert found("--splits", "test", "val") == (["test", "val"], 0)
+    (tmp_path / "arrays" / "val").rename(tmp_path / "val")
+    assert found() == (["train", "test"], 0.1)
+    assert found("--hold-out", 0) == found("--recipe", "paper") == (["train", "test"], 0)
+    (tmp_path / "arrays" / "test").rename(tmp_path / "arrays" / "val")
+    assert found() == (["train", "val"], 0)
+    (tmp_path / "arrays" / "val").rename(tmp_path / "test")
+    assert found() == (["train"], 0.1)
+    with pytest.raises(SystemExit):
+        run_cli("train", "--hold-out", 1)
+    assert "a share from 0 on, below 1" in capsys.readouterr().err
+
+
+def test_a_split_is_left_to_choose_the_best_epoch_on(run_cli, tmp_path, capsys):
+    options = ["--out", tmp_path / "run", "--num-samples", 4]
+    assert run_cli("train", *options, "--splits", "train", "--hold-out", 0) == 2
+    assert "Received: splits=['train'], hold_out=0.0" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_resumed_run_keeps_its_settings(settings, run_cli, tmp_path, capsys):

@@ -75,7 +75,8 @@ def test_an_interrupted_run_resumes_as_if_it_had_not_been(
     assert run_cli("train", "--resume", path, "--verbose", 0) == 143
     assert [signal.getsignal(n) for n in stopping.SIGNALS] == handlers
     shown = capsys.readouterr().out
-    assert "8 training and 2 held-out images" in shown and shown.count(f"--resume {path}") == 2
+    assert "7 training images, 1 held out to choose the best epoch, 2 ('test') to score" in shown
+    assert shown.count(f"--resume {path}") == 2
     assert [row["epoch"] for row in history(path)] == ["0", "1"]
     assert (path / "best.keras").exists()
     assert (path / "predictions.png").exists()
@@ -122,11 +123,22 @@ def test_evaluate_a_run(run, run_cli, tmp_path, capsys):
     assert "mean_iou" in capsys.readouterr().out
     numbers = json.loads(file.read_text())
     assert tuple(numbers["results"]) == tuple(numbers["constant"]) == TASKS
+    iou = numbers["class_iou"]["segmentation"]
+    present = [value for value in iou.values() if value is not None]
+    assert len(iou) == 13 and len(present) > 1
+    assert np.mean(present) == pytest.approx(numbers["results"]["segmentation"]["mean_iou"])
+    # Chosen on the image that was held out, scored on those of the test split.
+    sources = runs.get_sources(runs.Run(run).read_settings())
+    model = keras.saving.load_model(run / "best.keras")
     best = min(history(run), key=lambda row: float(row["val_loss"]))
-    for task, values in numbers["results"].items():
-        assert set(values) == set(numbers["constant"][task])
-        for name, value in values.items():
-            assert value == pytest.approx(float(best[f"val_{task}_{name}"]), rel=1e-3, abs=1e-4)
+    chosen, scored = (
+        evaluation.evaluate(model, runs.get_batches(source, model.tasks, (32, 32), 8))
+        for source in (sources.validation, sources.test)
+    )
+    close = functools.partial(pytest.approx, rel=1e-3, abs=1e-4)
+    for task in TASKS:
+        assert numbers["results"][task] == close(scored[task])
+        assert {n: float(best[f"val_{task}_{n}"]) for n in chosen[task]} == close(chosen[task])
 
 
 def test_info(run, run_cli, capsys):
@@ -173,7 +185,7 @@ def test_report_of_two_runs(run, run_cli, tmp_path):
     assert "<script" not in text and "<link" not in text
     addresses = re.findall(r'src="([^"]{20})', text)
     assert addresses and all(address.startswith("data:image/") for address in addresses)
-    for expected in ("Scores on the held-out split", "Learning curves", "Best samples"):
+    for expected in ("Scores on the test images", "Learning curves", "share of the truth"):
         assert expected in text
     for expected in ("Confusion matrix of segmentation", "keras-atinet train", "seed"):
         assert expected in text
@@ -222,11 +234,12 @@ def test_atinet_trains_on_a_folder_and_switches_phase(run_cli, tmp_path, capsys)
     arguments = ["--tasks", "segmentation", "normal", "--switch-at", 0.5, "--epochs", 2]
     arguments += ["--image-size", 32, 32, "--filters", *[4] * 5, "--verbose", 0]
     assert run_cli("train", "--data", folder, *arguments, "--out", path) == 0
-    assert "3 training and 3 held-out images" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 training images, 1 held out" in shown and "on 3 images (split 'test')" in shown
     assert run_cli("info", path / "last.keras") == 0
     shown = capsys.readouterr().out
     assert "segmentation (13), normal (3)" in shown and "2 (distilled)" in shown
     assert "DynamicWeightAverage" in shown and "Adam" in shown and "Grouped" not in shown
     options = ("--data", folder, "--split", "train", "--averaging", "batch", "--batch-size", 2)
     assert run_cli("evaluate", "--model", path / "last.keras", *options) == 0
-    assert "3 images, split 'train'" in capsys.readouterr().out
+    assert "rooms13, split 'train': 3 images\n" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_atinet import SemanticSegmentation
 from keras_atinet.metrics import MeanIoU, PixelAccuracy
@@ -86,3 +87,25 @@ def test_wrong_numbers_of_classes():
         MeanIoU(0)
     with pytest.raises(ValueError, match="Received: 3 channels, num_classes=2"):
         MeanIoU(2).update_state(np.zeros((1, 1, 1), "int32"), np.zeros((1, 1, 1, 3), "float32"))
+
+
+@pytest.mark.parametrize("ignore_class", [None, 2])
+def test_the_mean_of_the_classes_is_the_mean_iou(pixels, run, ignore_class):
+    label, logits, valid = pixels
+    metric = MeanIoU(14, ignore_class=ignore_class)  # class 13 does not occur
+    logits = np.concatenate([logits, np.full_like(logits[..., :1], -9)], axis=-1)
+    mean = run(metric, label, logits, valid)
+    counted = valid & (label != ignore_class)
+    y_true, predicted = label[counted], logits.argmax(axis=-1)[counted]
+    expected = np.full(14, np.nan)
+    for c in set(range(13)) - {ignore_class}:
+        union = ((y_true == c) | (predicted == c)).sum()
+        expected[c] = ((y_true == c) & (predicted == c)).sum() / union if union else np.nan
+    found = np.array(ops.convert_to_numpy(metric.class_iou()))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert np.nanmean(found) == pytest.approx(mean, rel=1e-6)
+
+
+def test_means_of_batches_have_no_classes():
+    with pytest.raises(ValueError, match="averaging='batch'"):
+        MeanIoU(3, "batch").class_iou()

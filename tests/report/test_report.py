@@ -43,7 +43,9 @@ class Samples:
 
 def test_samples_are_looked_at_one_by_one():
     found = score_samples(Model(), Samples())
-    np.testing.assert_array_equal(found.confusion["segmentation"], [[0, 4, 0], [0, 8, 0], [0] * 3])
+    np.testing.assert_array_equal(
+        found.classes.confusion["segmentation"], [[0, 4, 0], [0, 8, 0], [0] * 3]
+    )
     np.testing.assert_allclose(found.losses["depth"], [0, 0.5, 2, np.nan])
     assert np.isnan(found.losses["segmentation"][3])
     # The mean over the batches, as the task says: of half of eight pixels, and all of four.

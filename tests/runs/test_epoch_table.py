@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from keras_atinet.runs.bottom_line import BottomLine
-from keras_atinet.runs.epoch_table import EpochTable, StepBar
+from keras_atinet.runs.epoch_table import EpochTable, TrainingBar
 from keras_atinet.runs.text_table import Column, TextTable, duration, number
 from keras_atinet.tasks import Task, standardize_tasks
 
@@ -36,11 +36,13 @@ def use_terminal(monkeypatch):
     return terminal
 
 
-def show(losses, tasks=TASKS, epochs=200, first=0, best=None, compiles=False, amid=lambda: None):
+def show(losses, tasks=TASKS, epochs=200, model=None, first=0, best=None, amid=lambda: None):
     """Calls an `EpochTable` as `fit` would for epochs of given held-out losses."""
     with BottomLine() as line:
         table = EpochTable(line, 3, best)
-        table.set_model(SimpleNamespace(tasks=standardize_tasks(tasks), jit_compile=compiles))
+        model = model or SimpleNamespace()
+        model.tasks, model.jit_compile = standardize_tasks(tasks), hasattr(model, "jit_compile")
+        table.set_model(model)
         table.set_params({"epochs": epochs, "steps": 4})
         table.on_train_begin()
         for epoch, loss in enumerate(losses, first):
@@ -77,7 +79,7 @@ def test_a_bar_in_a_terminal_leaves_the_table(monkeypatch):
     def warn():
         print("file.py:3: odd data\n  code", file=sys.stderr)
 
-    show([1.5, 1.25], amid=warn, compiles=True)
+    show([1.5, 1.25], amid=warn, model=SimpleNamespace(jit_compile=True))
     text = terminal.getvalue()
     assert text.count("Compiling the step") == 1
     assert "1/4" in text and "1/3" in text and "s/held-out batch" in text
@@ -88,8 +90,21 @@ def test_a_bar_in_a_terminal_leaves_the_table(monkeypatch):
 
 
 def test_the_first_epoch_says_that_it_compiles_in_a_log_too(capsys):
-    show([1.0, 1.0], compiles=True)
+    show([1.0, 1.0], model=SimpleNamespace(jit_compile=True))
     assert capsys.readouterr().out.count("Compiling the step: the first batch") == 1
+
+
+def test_a_line_where_the_second_phase_begins(capsys):
+    model = SimpleNamespace(distillation_active=False)
+
+    def switch():
+        model.distillation_active = True
+
+    show([1.0] * 3, model=model, amid=switch)
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        [line for line in lines if "hase" in line] == [lines[3]] == ["Phase 2: distillation is on."]
+    )
 
 
 def test_own_tasks_without_metrics_show_their_loss(capsys):
@@ -150,5 +165,5 @@ def test_durations(seconds, expected):
 
 def test_one_bar_serves_copies():
     """KerasTuner copies the callbacks of each trial."""
-    bar = StepBar(BottomLine())
+    bar = TrainingBar(BottomLine())
     assert copy.deepcopy([bar])[0] is bar

@@ -81,7 +81,7 @@ def test_settings_of_older_versions(tmp_path):
     old = {key: runs.DEFAULT[key] for key in ("data", "model", "epochs")}
     for value, name in ((True, "mirror"), (False, "none"), ("full", "full")):
         run.create({**old, "augment": value}, "keras-atinet train")
-        assert run.read_settings() == {**runs.DEFAULT, "augment": name}
+        assert run.read_settings() == {**runs.DEFAULT, "hold_out": 0, "augment": name}
 
 
 class Stop(Exception):

@@ -1,3 +1,5 @@
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -24,14 +26,18 @@ def fit(model, callbacks, first=0, epochs=2):
     model.fit(X, Y, epochs=epochs, initial_epoch=first, verbose=0, callbacks=callbacks)
 
 
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_a_backup_is_that_of_the_last_complete_epoch(tmp_path):
     backup, model = Backup(tmp_path / "backup"), compiled_model()
     assert backup.restore(model) == backup.epochs() == 0
     fit(model, [backup], epochs=3)
-    assert [file.name for file in backup.folder.iterdir()] == ["epoch-00003.weights.h5"]
+    assert names(backup.folder) == ["epoch-00002.keras", "epoch-00003.keras"]
     # As after a kill in the middle of writing.
-    (backup.folder / "epoch-00004.weights.h5.x.part").mkdir()
-    (backup.folder / "epoch-00004.weights.h5.x.part" / "epoch-00004.weights.h5").touch()
+    (backup.folder / "epoch-00004.keras.x.part").mkdir()
+    (backup.folder / "epoch-00004.keras.x.part" / "epoch-00004.keras").touch()
 
     other = compiled_model()
     assert backup.restore(other) == backup.epochs() == 3
@@ -43,14 +49,79 @@ def test_a_backup_is_that_of_the_last_complete_epoch(tmp_path):
     backup.discard()
 
 
-def test_of_two_backups_the_newer_one_counts(tmp_path):
+@pytest.mark.parametrize("system", ["links", "copies"])
+def test_a_file_that_is_saved_anyway_is_the_backup(system, tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise PermissionError("no hard links here")
+
+    if system == "copies":
+        monkeypatch.setattr(os, "link", refuse)
+    last, model = tmp_path / "last.keras", compiled_model()
+    backup = Backup(tmp_path / "backup", last)
+    fit(model, [keras.callbacks.ModelCheckpoint(last), backup])
+    newest = backup.folder / "epoch-00002.keras"
+    assert newest.samefile(last) == (system == "links")
+    assert newest.read_bytes() == last.read_bytes()
+    other = compiled_model()
+    assert backup.restore(other) == 2 and int(other.optimizer.iterations) == 2
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(tmp_path):
+    backup, model, lines = Backup(tmp_path), compiled_model(), []
+    fit(model, [backup], epochs=2)
+    one = tmp_path / "epoch-00001.keras"
+    for damage in (b"", b"garbage", one.read_bytes()[:-100], one.read_bytes().replace(b"\0", b"1")):
+        (tmp_path / "epoch-00002.keras").write_bytes(damage)
+        other = compiled_model()
+        assert backup.restore(other, lines.append) == 1 == int(other.optimizer.iterations)
+        assert "The state after epoch 2 is damaged: " in lines.pop() and not lines
+    fit(other, [backup], first=1, epochs=2)
+    assert backup.restore(compiled_model(), lines.append) == 2 and not lines
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"garbage")
+    with pytest.raises(ValueError, match="all are damaged") as raised:
+        backup.restore(compiled_model(), lines.append)
+    assert str(tmp_path) in str(raised.value) and len(lines) == 2
+
+
+def test_a_state_of_another_network_is_told(tmp_path):
+    backup = Backup(tmp_path)
+    fit(compiled_model(), [backup], epochs=1)
+    other = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
+    other.compile("adam", "mse")
+    with pytest.raises(ValueError, match="does not fit the network that the settings describe"):
+        backup.restore(other)
+
+
+def test_a_state_from_before_is_restored(tmp_path):
+    """States were files of weights."""
     backup, model = Backup(tmp_path), compiled_model()
-    fit(model, [backup])
-    # As after a kill between writing the new one and removing the old one.
-    (tmp_path / "epoch-00001.weights.h5").write_bytes(b"old")
-    assert backup.restore(compiled_model()) == 2
-    fit(model, [backup], first=2, epochs=3)
-    assert [file.name for file in tmp_path.iterdir()] == ["epoch-00003.weights.h5"]
+    fit(model, [], epochs=4)
+    model.save_weights(tmp_path / "epoch-00004.weights.h5")
+    other = compiled_model()
+    assert backup.restore(other) == 4 == int(other.optimizer.iterations)
+    fit(other, [backup], first=4, epochs=6)
+    assert names(tmp_path) == ["epoch-00005.keras", "epoch-00006.keras"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "epoch,loss\n0,1.5\n1",
+        "epoch,loss\n0,1.5\n1,a\n",
+        "epoch,loss\n1,1.5\n0,1.4\n",
+        "epoch,loss\n0,1.5,2\n",
+        "\0\0\0",
+        "\udcff\udcfe",
+    ],
+)
+def test_a_damaged_history_is_told(content, tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ValueError, match="A table of epochs is damaged") as raised:
+        read_rows(path)
+    assert str(path) in str(raised.value)
 
 
 def test_the_history_of_an_epoch_that_is_trained_again_is_replaced(tmp_path):

@@ -1,3 +1,4 @@
+import math
 import zipfile
 from types import SimpleNamespace
 
@@ -5,9 +6,24 @@ import keras
 import pytest
 
 from keras_atinet import PhaseSwitch, runs
-from keras_atinet.data import Rooms, class_weights
+from keras_atinet.data import class_weights
+from keras_atinet.runs.recording import write_rows
+from keras_atinet.training.callbacks import BestNumber
 
 pytestmark = pytest.mark.one_backend
+
+
+def write_model(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.writestr(name, "")
+
+
+def best_of(run):
+    callbacks = runs.get_callbacks(run, runs.DEFAULT, SimpleNamespace())
+    (best,) = [c for c in callbacks if getattr(c, "save_best_only", False)]
+    assert isinstance(best, keras.callbacks.ModelCheckpoint)
+    return best
 
 
 def test_the_best_model_survives_a_resume(tmp_path):
@@ -15,12 +31,60 @@ def test_the_best_model_survives_a_resume(tmp_path):
     run.history.write_text("epoch,val_loss\n0,1.5\n1,1.25\n2,1.75\n")
     run.best.write_bytes(b"PK\3\4 cut short")
     assert run.best_loss() is None
-    with zipfile.ZipFile(run.best, "w"):
-        pass
-    assert run.best_loss() == 1.25
-    callbacks = runs.get_callbacks(run, runs.DEFAULT, SimpleNamespace())
-    (best,) = [c for c in callbacks if getattr(c, "save_best_only", False)]
-    assert isinstance(best, keras.callbacks.ModelCheckpoint) and best.best == 1.25
+    write_model(run.best)
+    assert best_of(run).best == run.best_loss() == 1.25
+
+
+@pytest.mark.parametrize("first", [math.nan, math.inf])
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_loss_that_is_no_number_does_not_stay_the_best(first, resumed, tmp_path):
+    """As an epoch without a valid pixel, or one whose network predicts NaN."""
+    run, saved = runs.Run(tmp_path), []
+    callback = best_of(run)
+    forget = BestNumber([callback])
+    for epoch, loss in enumerate((first, 1.5, math.nan, 1.75, 1.25)):
+        if resumed:
+            write_rows(run.history, [{"epoch": 0, "val_loss": first}]) if epoch == 1 else None
+            write_model(run.best)
+            callback = best_of(run) if epoch == 1 else callback
+            forget = BestNumber([callback])
+        callback.set_model(
+            SimpleNamespace(save=lambda *args, epoch=epoch, **kw: saved.append(epoch))
+        )
+        for each in (callback, forget):
+            each.on_epoch_end(epoch, {"val_loss": loss})
+    assert saved == [0, 1, 4]
+
+
+def test_damaged_files_of_a_run_are_told(tmp_path):
+    run, lines = runs.Run(tmp_path), []
+    run.backup = SimpleNamespace(restore=lambda model, report: 1, folder=tmp_path / "backup")
+    run.history.write_text("epoch,val_loss\n0,1.5\n1,1.25\n")
+    run.best.write_bytes(b"garbage")
+    assert run.restore(None, lines.append) == 1
+    assert [row["epoch"] for row in run.rows()] == ["0"]
+    (line,) = lines
+    assert line.startswith("The next epoch replaces a damaged file: ") and str(run.best) in line
+    # Training would begin again, and write over what there is.
+    run.history.write_text("epoch,val_loss\n0,1.5\n1,1.25\n")
+    run.backup.restore = lambda model, report: 0
+    with pytest.raises(ValueError, match=r"There is no state to resume from.*after 2 epochs"):
+        run.restore(None, lines.append)
+    assert len(run.rows()) == 2
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "no model", "of others"])
+def test_a_model_that_cannot_be_read_is_told(kind, tmp_path):
+    run = runs.Run(tmp_path)
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]).save(run.last)
+    content = run.last.read_bytes()
+    run.best.write_bytes({"empty": b"", "cut": content[: len(content) // 2]}.get(kind, content))
+    if kind == "no model":
+        write_model(run.best)
+    with pytest.raises(ValueError, match=r"(?i)model.*Received: '.*best\.keras'") as raised:
+        runs.load_model(runs.find_model(tmp_path)[0])
+    if kind in ("empty", "cut"):
+        assert f"Take another, such as '{run.last}'" in str(raised.value)
 
 
 def test_networks_with_two_phases_switch_where_the_settings_say(tmp_path):
@@ -66,5 +130,6 @@ def test_every_network_is_trained(name, tmp_path):
     assert type(model) is runs.MODELS[name]
     tasks = ["segmentation"] if name == "single" else ["segmentation", "depth", "normal"]
     assert [task.name for task in model.tasks] == tasks
-    balanced = class_weights(Rooms(4, (32, 32))) if name == "single" else None
+    # Those of the images to learn from.
+    balanced = class_weights(runs.get_sources(settings).train) if name == "single" else None
     assert model.tasks[0].class_weights == balanced

@@ -68,6 +68,12 @@ def test_both_protocols_from_one_training(study):
     expected = evaluation.evaluate(model, batches, "pixel")
     for task, scores in results["scores"]["clean"].items():
         assert scores == pytest.approx(expected[task], rel=1e-3, abs=1e-4)
+    iou = results["class_iou"]["clean"]["segmentation"]
+    present = [value for value in iou.values() if value is not None]
+    mean = results["scores"]["clean"]["segmentation"]["mean_iou"]
+    assert len(iou) == 13 and np.mean(present) == pytest.approx(mean)
+    written = {r["metric"]: r["value"] for r in rows(study / "results.csv")}
+    assert all(written[f"iou of {n}"] == ("" if v is None else str(v)) for n, v in iou.items())
     seconds = sum(float(row["seconds"]) for row in history)
     assert results["seconds"] == pytest.approx(seconds)
 

@@ -67,7 +67,7 @@ def test_fit_switches_halfway_by_itself(small, batch, capsys):
     images, targets = batch[0], {"depth": batch[1]["depth"]}
     model = small()
     watch = Watch()
-    model.fit(images, targets, epochs=4, verbose=0, callbacks=[watch])
+    model.fit(images, targets, epochs=4, verbose=2, callbacks=[watch])
     assert watch.phases == [False, False, True, True]
     lines = [line for line in capsys.readouterr().out.splitlines() if "Phase 2" in line]
     assert len(lines) == 1 and "epoch 3" in lines[0] and "attention" in lines[0]

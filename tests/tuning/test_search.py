@@ -3,18 +3,20 @@
 import csv
 import json
 import os
+import signal
 
 import keras
 import pytest
 
 from keras_atinet import cli
 from keras_atinet.cli.parser import build_parser
+from keras_atinet.runs import text_table
 
 keras_tuner = pytest.importorskip("keras_tuner")
 tuning = pytest.importorskip("keras_atinet.tuning")
 
 TINY = ["--model", "split", "--tasks", "depth", "normal", "--image-size", 32, 32]
-TINY += ["--width", 1 / 16, "--batch-size", 4, "--num-samples", 8, "--verbose", 0]
+TINY += ["--width", 1 / 16, "--batch-size", 4, "--num-samples", 8]
 TINY += ["--balancers", "equal", "--learning-rate", 1e-4, 1e-2, "--algorithm", "random"]
 # The search is the same on all backends, and this one starts fastest.
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="tested on PyTorch")
@@ -34,12 +36,13 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, capsys):
     def stop(self, hp, *arguments, **kwargs):
         trained.append(hp.values["learning_rate"])
         if len(trained) == 2:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGTERM)
         return fit(self, hp, *arguments, **kwargs)
 
     fit, trained = tuning.MultiTaskHyperModel.fit, []
     monkeypatch.setattr(tuning.MultiTaskHyperModel, "fit", stop)
-    assert search("--epochs", 1, "--max-trials", 2, "--out", tmp_path) == 130
+    assert search("--epochs", 1, "--max-trials", 2, "--out", tmp_path) == 143
+    assert "The same command goes on" in capsys.readouterr().out
     assert search("--epochs", 1, "--max-trials", 3, "--out", tmp_path) == 0
     assert len(trained) == 4 and trained[1] == trained[2] and len(set(trained)) == 3
 
@@ -48,6 +51,12 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, capsys):
     scores = [float(row["delta_m"]) for row in rows.values()]
     assert scores == sorted(scores, reverse=True)
     printed = capsys.readouterr().out
+    header, *shown = [
+        line.split() for line in printed.splitlines() if "/3 " in line or "left" in line
+    ]
+    assert header == ["trial", "time", "left", "delta_m", "learning_rate"]
+    assert [row[-5].lstrip("*") for row in shown] == ["2/3", "3/3"]
+    assert {row[-2] for row in shown} <= set(map(text_table.number, scores))
     best = next(iter(rows.values()))
     assert f"--learning-rate {float(best['learning_rate']):.4g}" in printed
     assert keras.saving.load_model(tmp_path / "best.keras").get_config()["filters"][0] == 4

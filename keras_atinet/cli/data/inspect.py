@@ -6,7 +6,7 @@ import shlex
 import numpy as np
 
 from keras_atinet import runs, visualization
-from keras_atinet.cli.data.sources import source_options, split_name
+from keras_atinet.cli.data.sources import print_notes, source_options, split_name
 from keras_atinet.data import open_source
 from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.kinds import kind_of
@@ -25,8 +25,9 @@ def run(arguments, argv):
     names = arguments.splits or form.splits
     options = source_options(arguments)
     rows, tasks = [], {}
-    for split in names:
-        source = open_source(arguments.source, split, arguments.tasks, **options)
+    sources = [open_source(arguments.source, split, arguments.tasks, **options) for split in names]
+    print_notes(sources)
+    for source in sources:
         drawn = [key for key, facts in source.tasks.items() if kind_of(key, facts) in TASKS]
         own = {task.name: task for task in runs.get_tasks(source, drawn)}
         num_rows = max(2, _NUM_ROWS // len(names))

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from keras_atinet.cli.data.sources import is_verbose, source_options
+from keras_atinet.cli.data.sources import is_verbose, print_notes, source_options
 from keras_atinet.data import open_source, prepare
 from keras_atinet.data.opening import recognize
 from keras_atinet.stopping import exit_status
@@ -16,6 +16,7 @@ def run(arguments, argv):
         open_source(arguments.source, split, arguments.tasks, **options)
         for split in arguments.splits or recognize(arguments.source).splits
     ]
+    print_notes(sources)
     try:
         prepared = prepare(sources, arguments.out, size, arguments.workers, is_verbose(arguments))
     except KeyboardInterrupt as interrupt:

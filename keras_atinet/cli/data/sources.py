@@ -34,3 +34,9 @@ def source_options(arguments, image_size=None):
 def split_name(split):
     """How a split is called in print; data that is not split has the one split None."""
     return "all" if split is None else split
+
+
+def print_notes(sources):
+    """Prints what the sources have to tell the user, each thing once."""
+    for note in dict.fromkeys(note for source in sources for note in source.notes):
+        print(f"Note: {note}")

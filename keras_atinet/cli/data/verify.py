@@ -6,7 +6,7 @@ from keras_atinet.cli.data.sources import is_verbose, source_options, split_name
 from keras_atinet.data.opening import recognize
 from keras_atinet.data.preparation.verification import Verification
 
-_NOTES = 20  # to print, at most
+_NAMED = 20  # pictures to name, at most
 
 
 def run(arguments, argv):
@@ -18,10 +18,10 @@ def run(arguments, argv):
         verification.read(split, _progress(split) if is_verbose(arguments) else None)
     for fault in verification.faults:
         print(fault)
-    for note in verification.notes[:_NOTES]:
+    for note in verification.notes:
         print(f"Note: {note}")
-    if len(verification.notes) > _NOTES:
-        print(f"... and {len(verification.notes) - _NOTES} more such pictures.")
+    if verification.turned:
+        _tell_turned(verification.turned)
     for split in names:
         labels = ", ".join(f"{key} {n}" for key, n in verification.labels[split].items())
         count = verification.samples[split]
@@ -32,6 +32,18 @@ def run(arguments, argv):
     count = len(verification.faults)
     print(f"{count} fault{'s'[: count != 1]}." if count else "No faults.")
     return 1 if count else 0
+
+
+def _tell_turned(paths):
+    print(
+        "Note: pictures are turned by their EXIF orientation, and sizes do not tell whether\n"
+        "their targets fit that. Look at some, and state in dataset.json\n"
+        '"exif_orientation": "apply" if they do, "ignore" if they fit the stored pictures:'
+    )
+    for path in paths[:_NAMED]:
+        print(f"  {path}")
+    if len(paths) > _NAMED:
+        print(f"  and {len(paths) - _NAMED} more")
 
 
 def _ignored(counts, pixels):

@@ -3,16 +3,22 @@
 from keras_atinet.cli.options.shared import COUNT, IMAGE_SIZE
 from keras_atinet.settings import FORMATS, QUANTIZED
 
-SUMMARY = (
-    "Write a trained model, folded for inference, for another runtime; see docs/export.md. "
-    "Each format is written on one backend, whichever the model was trained on."
+SUMMARY = "Write a trained model for another runtime."
+DETAILS = (
+    "The model is folded for inference, see docs/export.md. Each format is written on one "
+    "backend, whichever the model was trained on."
+)
+EXAMPLES = (
+    "keras-atinet export runs/first --format onnx",
+    "keras-atinet export runs/first --format openvino --int8",
 )
 
 
 def add_options(parser):
     add = parser.add_argument
     add("model", metavar="MODEL", help="a .keras file, or a run folder for its best model")
-    add("--format", required=True, choices=FORMATS, help="what to write")
+    text = f"what to write: {', '.join(FORMATS)}"
+    add("--format", required=True, choices=FORMATS, metavar="FORMAT", help=text)
     add("--out", metavar="FILE", help="file or folder to write (default: beside the .keras file)")
     sizes = parser.add_mutually_exclusive_group()
     text = "pixels, divisible by 32 (default: the model's)"

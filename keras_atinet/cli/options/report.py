@@ -2,9 +2,9 @@
 
 from keras_atinet.cli.options.shared import COUNT
 
-SUMMARY = (
-    "Write one HTML file about runs: curves, scores, pictures, masks, and how they came about."
-)
+SUMMARY = "Write one HTML page about runs."
+DETAILS = "It has curves, scores, pictures and masks, and how they came about."
+EXAMPLES = ("keras-atinet report runs/first runs/second --out report.html",)
 
 
 def add_options(parser):

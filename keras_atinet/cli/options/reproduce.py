@@ -5,10 +5,12 @@ import argparse
 from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose_epochs
 from keras_atinet.settings import BALANCERS, NETWORKS, PRECISIONS, PROTOCOLS, SCALES
 
-SUMMARY = (
-    "Train the networks of the paper the paper's way and tabulate their scores. The same "
-    "command goes on where it was stopped, or adds networks, balancers and seeds."
+SUMMARY = "Train the paper's networks; tabulate their scores."
+DETAILS = (
+    "They are trained the paper's way. The same command resumes where it was stopped, or adds "
+    "networks, balancers and seeds."
 )
+EXAMPLES = ("keras-atinet reproduce table1 --data nyuv2 --out table1",)
 OVERRIDES = {
     "image_size": IMAGE_SIZE,
     "filters": FILTERS,
@@ -44,9 +46,11 @@ def add_options(parser):
         nargs="+",
         choices=NETWORKS,
         default=list(NETWORKS),
-        help="networks; single stands for one for each task (default: all)",
+        metavar="NAME",
+        help=f"{', '.join(NETWORKS)}; single stands for one for each task (default: all)",
     )
-    add("--balancers", nargs="+", choices=BALANCERS, default=["dwa"], help="(default: dwa)")
+    text = f"how the tasks are weighted: {', '.join(BALANCERS)} (default: dwa)"
+    add("--balancers", nargs="+", choices=BALANCERS, default=["dwa"], metavar="NAME", help=text)
     add("--seeds", default=3, help="from 0 (default: %(default)s)", **COUNT)
     add("--splits", nargs=2, metavar=("TRAIN", "TEST"), help="(default: the first two)")
     group = parser.add_argument_group("instead of what the scale says")

@@ -2,12 +2,15 @@
 
 import argparse
 
+from keras_atinet.cli.options.shared import add_verbose_epochs
 from keras_atinet.settings import BALANCERS, DEFAULT, NETWORKS, ROOMS
 
-SUMMARY = (
-    "Search for the hyperparameters that are best for all tasks together (delta-m). The same "
-    "command goes on with a search that was stopped; trials that were not finished start again."
+SUMMARY = "Search for hyperparameters."
+DETAILS = (
+    "Chooses those that are best for all tasks together (delta-m). The same command resumes a "
+    "search that was stopped; trials that were not finished start again."
 )
+EXAMPLES = ("keras-atinet search --data nyuv2 --balancers dwa famo --workers 2",)
 
 
 def add_options(parser):
@@ -43,8 +46,7 @@ def add_options(parser):
     _add(parser, "--workers", int, "processes that train trials at the same time", "N", 1)
     text = "folder of the search, new or that of a stopped one (default: %(default)s)"
     parser.add_argument("--out", default="runs/search", metavar="DIR", help=text)
-    text = "nothing, progress bars, or a line per epoch (default: %(default)s)"
-    parser.add_argument("--verbose", type=int, choices=(0, 1, 2), default=2, help=text)
+    add_verbose_epochs(parser, "trial")
     _add_space(parser.add_argument_group("the space, one value or several"))
 
 
@@ -52,8 +54,8 @@ def _add_space(group):
     _add(group, "--learning-rate", float, "one, or from LOW to HIGH", "X", nargs="+")
     _add(group, "--width", float, "filters over the paper's, to choose from", "X", nargs="+")
     _add(group, "--batch-size", int, "to choose from", "N", nargs="+")
-    text = "to choose from"
-    group.add_argument("--balancers", nargs="+", choices=BALANCERS, help=text)
+    text = f"to choose from: {', '.join(BALANCERS)}"
+    group.add_argument("--balancers", nargs="+", choices=BALANCERS, metavar="NAME", help=text)
     _add(group, "--temperature", float, "of dwa: one, or from LOW to HIGH", "X", nargs="+")
     _add(group, "--switch-at", float, "one, or from LOW to HIGH", "X", nargs="+")
 

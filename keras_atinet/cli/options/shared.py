@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import argparse
+import math
 import sys
 
 from keras_atinet.settings import BACKENDS
@@ -16,7 +17,8 @@ def add_common(parser):
     parser.add_argument(
         "--backend",
         choices=BACKENDS,
-        help="(default: that of the resumed run, or Keras's own: KERAS_BACKEND or keras.json)",
+        help="what Keras computes with (default: that of the resumed run, or else of KERAS_BACKEND "
+        "or keras.json)",
     )
     parser.add_argument(
         "--debug", action="store_true", help="show the traceback of errors; or KERAS_ATINET_DEBUG=1"
@@ -40,32 +42,31 @@ def add_verbose(parser, text, choices=(0, 1, 2)):
     )
 
 
-def add_verbose_epochs(parser):
+def add_verbose_epochs(parser, row="epoch"):
     """Adds `--verbose` to a command that trains."""
-    text = "Keras's bars, or its lines; alone the one that fits (default: a row for each epoch)"
+    text = f"Keras's bars, or its lines; alone the one that fits (default: a row for each {row})"
     add_verbose(parser, text)
 
 
-def _count(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, received {text}")
-    return value
-
-
-def _not_below_zero(kind):
+def _number(kind, least, rule, below=math.inf):
     def parse(text):
-        value = kind(text)
-        if not 0 <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"must not be below 0, received {text}")
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value < below:
+            raise argparse.ArgumentTypeError(f"must be {rule}. Received: {text}")
         return value
 
     return parse
 
 
+_COUNT = _number(int, 1, "a whole number from 1 on")
 # Keywords of `add_argument`.
-COUNT = {"type": _count, "metavar": "N"}
-IMAGE_SIZE = {"type": _count, "metavar": ("H", "W"), "nargs": 2}
-EPOCHS = {"type": _not_below_zero(int), "metavar": "N"}
-NOT_NEGATIVE = {"type": _not_below_zero(float), "metavar": "X"}
-FILTERS = {"type": _count, "metavar": "N", "nargs": 5}
+COUNT = {"type": _COUNT, "metavar": "N"}
+IMAGE_SIZE = {"type": _COUNT, "metavar": ("H", "W"), "nargs": 2}
+FILTERS = {"type": _COUNT, "metavar": "N", "nargs": 5}
+SHARE = {"type": _number(float, 0, "a share from 0 on, below 1", below=1), "metavar": "SHARE"}
+EPOCHS = {"type": _number(int, 0, "a whole number from 0 on"), "metavar": "N"}
+NOT_NEGATIVE = {"type": _number(float, 0, "a number from 0 on"), "metavar": "X"}
+POSITIVE = {"type": _number(float, math.ulp(0), "a number above 0"), "metavar": "X"}

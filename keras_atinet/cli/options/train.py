@@ -9,6 +9,8 @@ from keras_atinet.cli.options.shared import (
     FILTERS,
     IMAGE_SIZE,
     NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
     SOURCES,
     add_verbose_epochs,
 )
@@ -25,51 +27,35 @@ from keras_atinet.settings import (
     SCHEDULES,
 )
 
-SUMMARY = "Train a network into a run folder; without options a small ATI-Net on made-up rooms."
+SUMMARY = "Train a network; write a run folder."
+DETAILS = "Without options it is a small ATI-Net on synthetic rooms, a first try of some minutes."
+EXAMPLES = (
+    "keras-atinet train --data nyuv2 --out runs/first",
+    "keras-atinet train --data nyuv2 --recipe paper --batch-size 8",
+    "keras-atinet train --resume runs/first",
+)
 
 
 def add_options(parser):
-    default, paper = DEFAULT, PAPER
+    _add_data(parser.add_argument_group("data"))
+    _add_network(parser.add_argument_group("network"))
+    _add_training(parser.add_argument_group("training"))
+    _add_balancing(parser.add_argument_group("tasks and their balance"))
+    _add_files(parser.add_argument_group("files"))
 
-    def add(option, text, **kwargs):
-        key = option.lstrip("-").replace("-", "_")
-        values = _shown(default[key])
-        if paper[key] != default[key]:
-            values += f"; recipe paper: {_shown(paper[key])}"
-        # An option that is not given leaves its key to the recipe.
-        parser.add_argument(
-            option, help=f"{text} (default: {values})", default=argparse.SUPPRESS, **kwargs
-        )
 
-    add("--data", f"'rooms', made up on the fly; or a {SOURCES}", metavar="SOURCE")
-    text = "parts to learn from and to hold out; else the first two, as train and val"
-    add("--splits", text, nargs=2, metavar=("TRAIN", "TEST"))
-    add("--model", "the network", choices=NETWORKS)
-    text = "what to predict, e.g. depth normal; none named: all, or the first for single"
-    add("--tasks", text, nargs="+", metavar="TASK")
-    add("--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
-    add("--filters", "width of each of the five levels", **FILTERS)
-    add("--epochs", "passes over the training images", **COUNT)
-    add("--batch-size", "images in a batch", **COUNT)
-    add("--accumulate", "batches whose gradients make one step, as one large batch would", **COUNT)
-    add("--learning-rate", "Adam's", type=float, metavar="X")
-    text = "of the learning rate: constant, halved halfway, or by a cosine to 0"
-    add("--schedule", text, choices=SCHEDULES)
-    add("--warmup", "epochs in which the learning rate rises to its full value", **EPOCHS)
-    text = "AdamW's: what it takes off the kernels of convolutions, times the learning rate"
-    add("--weight-decay", text, **NOT_NEGATIVE)
-    text = "stop after N epochs without a lower val_loss; ATI-Net's second phase alone counts"
-    add("--patience", text, **COUNT)
-    add("--balancer", "how the tasks are weighed", choices=BALANCERS)
-    text = "balanced: in the loss, rare classes weigh more, by median frequency"
-    add("--class-weights", text, choices=["balanced"])
-    add("--temperature", "of the balancer dwa", type=float, metavar="X")
-    add("--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
-    text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
-    add("--on-nonfinite", text, choices=ON_NONFINITE)
+def _add_data(group):
+    _add(group, "--data", f"'rooms', synthetic; or a {SOURCES}", metavar="SOURCE")
+    text = "parts of the data to learn from, [to choose the best epoch on,] and to test on"
+    default = "train, and val and test where they are there"
+    _add(group, "--splits", text, default, nargs="+", metavar="SPLIT")
+    text = "share of the training images to hold out and to choose the best epoch on"
+    default = f"{DEFAULT['hold_out']:g} without a split for that, or else 0; recipe paper: 0"
+    _add(group, "--hold-out", text, default, **SHARE)
+    _add(group, "--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
     text = "training images changed by chance: mirrored; full also zooms and changes colours"
-    add("--augment", text, choices=AUGMENTATIONS)
-    parser.add_argument(
+    _add(group, "--augment", text, choices=AUGMENTATIONS)
+    group.add_argument(
         "--no-augment",
         dest="augment",
         action="store_const",
@@ -77,30 +63,71 @@ def add_options(parser):
         default=argparse.SUPPRESS,
         help="the same as --augment none",
     )
+    _add(group, "--num-samples", "rooms to train on; a quarter as many to test on", **COUNT)
+
+
+def _add_network(group):
+    _add(group, "--model", "the network", choices=NETWORKS)
+    _add(group, "--filters", "width of each of the five levels", **FILTERS)
     text = "a run folder (its best model) or a .keras file to begin with: takes what fits"
-    add("--weights", text, metavar="RUN")
-    add("--dtype", "precision", choices=PRECISIONS)
-    add("--remat", "atinet and mtan: what to compute twice, for less memory", choices=["attention"])
-    add("--seed", "of the weights and of the order of the images", type=int, metavar="N")
-    add("--deterministic", "the same numbers each time on a GPU too, slower", action="store_true")
-    add("--tensorboard", "write RUN/tensorboard as well", action="store_true")
-    add("--num-samples", "rooms to learn from, plus a quarter held out", **COUNT)
-    parser.add_argument(
-        "--recipe",
-        choices=RECIPES,
-        help="where the defaults come from; paper also makes Split deep (default: default)",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        help="run folder, new or empty (default: runs/MODEL-DATA-NUMBER)",
-    )
-    parser.add_argument(
-        "--resume",
-        metavar="RUN",
-        help="go on with an interrupted run; of its settings, --on-nonfinite may change",
-    )
-    add_verbose_epochs(parser)
+    _add(group, "--weights", text, metavar="RUN")
+    _add(group, "--dtype", "precision", choices=PRECISIONS)
+    text = "atinet and mtan: what to compute twice, for less memory"
+    _add(group, "--remat", text, choices=["attention"])
+
+
+def _add_training(group):
+    text = "where the defaults come from; paper also makes Split deep (default: default)"
+    group.add_argument("--recipe", choices=RECIPES, help=text)
+    _add(group, "--epochs", "passes over the training images", **COUNT)
+    _add(group, "--batch-size", "images in a batch", **COUNT)
+    text = "batches whose gradients make one step, as one large batch would"
+    _add(group, "--accumulate", text, **COUNT)
+    _add(group, "--learning-rate", "Adam's", **POSITIVE)
+    text = "of the learning rate: constant, halved halfway, or by a cosine to 0"
+    _add(group, "--schedule", text, choices=SCHEDULES)
+    text = "epochs in which the learning rate rises to its full value"
+    _add(group, "--warmup", text, **EPOCHS)
+    text = "AdamW's: what it takes off the kernels of convolutions, times the learning rate"
+    _add(group, "--weight-decay", text, **NOT_NEGATIVE)
+    text = "stop after N epochs without a lower val_loss; ATI-Net's second phase alone counts"
+    _add(group, "--patience", text, **COUNT)
+    _add(group, "--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
+    text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
+    _add(group, "--on-nonfinite", text, choices=ON_NONFINITE)
+    _add(group, "--seed", "of the weights and of the order of the images", type=int, metavar="N")
+    text = "the same numbers each time on a GPU too, slower"
+    _add(group, "--deterministic", text, action="store_true")
+
+
+def _add_balancing(group):
+    text = "what to predict, e.g. depth normal"
+    _add(group, "--tasks", text, "all; the first for single", nargs="+", metavar="TASK")
+    text = f"how the tasks are weighted: {', '.join(BALANCERS)}"
+    _add(group, "--balancer", text, choices=BALANCERS, metavar="NAME")
+    _add(group, "--temperature", "of the balancer dwa", **POSITIVE)
+    text = "balanced: in the loss, rare classes weigh more, by median frequency"
+    _add(group, "--class-weights", text, choices=["balanced"])
+
+
+def _add_files(group):
+    text = "run folder, new or empty (default: runs/MODEL-DATA-NUMBER)"
+    group.add_argument("--out", metavar="DIR", help=text)
+    text = "resume an interrupted run; of its settings, --on-nonfinite may change"
+    group.add_argument("--resume", metavar="RUN", help=text)
+    _add(group, "--tensorboard", "write RUN/tensorboard as well", action="store_true")
+    add_verbose_epochs(group)
+
+
+def _add(group, option, text, default=None, **kwargs):
+    # The option of a setting. One that is not given leaves the setting to the recipe.
+    key = option.lstrip("-").replace("-", "_")
+    if default is None:
+        default = _shown(DEFAULT[key])
+        if PAPER[key] != DEFAULT[key]:
+            default += f"; recipe paper: {_shown(PAPER[key])}"
+    text = f"{text} (default: {default})"
+    group.add_argument(option, help=text, default=argparse.SUPPRESS, **kwargs)
 
 
 def required_backend(arguments):

@@ -19,8 +19,14 @@ def get_samples(source, split, image_size, tasks, cache):
     tasks = (tasks,) if isinstance(tasks, str) else tasks
     source = _open(source, split, tasks)
     facts = _task_facts(source, tasks)
-    samples = _Resized(source, facts, _known_size(source, image_size), _labels(facts, tasks))
+    samples = _Samples(source, facts, _known_size(source, image_size), _labels(facts, tasks))
     return Cached(samples) if cache else samples
+
+
+def get_original_samples(source, tasks):
+    """As `get_samples`, each of its own size."""
+    facts = _task_facts(source, tasks)
+    return _Samples(source, facts, None, _labels(facts, tasks))
 
 
 def _open(source, split, tasks):
@@ -74,7 +80,7 @@ def _known_size(source, image_size):
     return tuple(image_size)
 
 
-class _Resized(Source):
+class _Samples(Source):
     def __init__(self, source, tasks, image_size, labels):
         self.source, self.split = source, source.split
         self.tasks, self.image_size = tasks, image_size
@@ -89,7 +95,7 @@ class _Resized(Source):
         kept = {key: sample[key] for key in ("image", *self.tasks) if key in sample}
         for key in self._labels.keys() & kept.keys():
             self._check_labels(key, kept[key], index)
-        return resize(kept, self.image_size, self.tasks)
+        return kept if self.image_size is None else resize(kept, self.image_size, self.tasks)
 
     def where(self, index):
         return self.source.where(index)

@@ -29,8 +29,9 @@ class Verification:
 
     Attributes:
         faults: list of str, each with the place and what is wrong there.
-        notes: list of str, what is no fault, but to be known: pictures that are turned by their
-            EXIF orientation where sizes do not tell whether their labels are.
+        notes: list of str, the `Source.notes` of the splits.
+        turned: list of path, the pictures that are turned by their EXIF orientation though neither
+            sizes nor `dataset.json` tell whether their targets are upright.
         samples: dict, split -> number of samples.
         labels: dict, split -> dict, task key -> number of samples that have the task.
         pixels: dict, split -> `Counter`, task key -> number of pixels that have a class label.
@@ -50,7 +51,8 @@ class Verification:
         self._where, self._tasks, self._workers = where, tasks, workers
         self._options = options
         self._first = {}  # fingerprint of a picture -> its place
-        self.faults, self.notes, self.samples, self.labels = [], [], {}, {}
+        self.faults, self.notes, self.turned = [], [], []
+        self.samples, self.labels = {}, {}
         self.pixels, self.ignored = {}, {}
         self._lock = threading.Lock()
 
@@ -69,6 +71,7 @@ class Verification:
             self.faults.append(str(error))
             return
         self.samples[split] = len(source)
+        self.notes.extend(note for note in source.notes if note not in self.notes)
         counts = Counter()
 
         def examine(index):
@@ -94,7 +97,7 @@ class Verification:
             if progress:
                 progress(index + 1, len(source))
         if isinstance(source, _LenientFolder):
-            self.notes.extend(sorted(source.doubts))
+            self.turned.extend(sorted(source.turned))
         self.labels[split] = {key: counts[key] for key in tasks}
 
     def _open(self, split):
@@ -123,7 +126,7 @@ class Verification:
 class _LenientFolder(Folder):
     # Collects the faults of file names instead of refusing them, and counts the labels.
     def __init__(self, path, split, tasks, count):
-        self.faults, self.doubts, self._count = [], set(), count
+        self.faults, self.turned, self._count = [], set(), count
         super().__init__(path, split, tasks)
 
     def _read(self, key, path):
@@ -135,8 +138,8 @@ class _LenientFolder(Folder):
         self._count(key, stored, labels)
         return labels
 
-    def _doubt(self, text):
-        self.doubts.add(text)
+    def _doubt_turn(self, name):
+        self.turned.add(self._images[name])
 
     def _refuse(self, text):
         self.faults.append(text)

@@ -161,12 +161,7 @@ class Folder(Source):
         if stated == "apply" or not paths:
             return orientation
         if orientation not in SIDEWAYS or size[0] == size[1]:
-            self._doubt(
-                f"'{self._images[name]}' is turned upright, by its EXIF orientation {orientation}; "
-                "sizes do not tell whether its labels are upright. Look at a sample, and state "
-                '`"exif_orientation"` in dataset.json: "apply", or "ignore" if they are as the '
-                "picture is stored."
-            )
+            self._doubt_turn(name)
             return orientation
         sizes = set()
         for path in paths:
@@ -236,8 +231,8 @@ class Folder(Source):
     def _count_classes(self, paths, facts):
         return 1 + max((int(read_labels(path, facts).max()) for path in paths), default=0)
 
-    def _doubt(self, text):
-        # `keras-atinet data verify` overrides it, to tell what is no fault but may be wrong.
+    def _doubt_turn(self, name):
+        # `keras-atinet data verify` overrides it, to name pictures whose targets may not be turned.
         pass
 
     def _refuse(self, text):

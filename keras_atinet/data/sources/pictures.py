@@ -74,8 +74,9 @@ def stored_image(path):
         return array.astype(np.float32) / 255.0, stored.orientation
     if stored.white is None:
         raise ValueError(
-            "The range of whole numbers of 32 bits is not known. "
-            f"Received: '{path}', {array.min()} to {array.max()}. Save it with 8 or 16 bits."
+            "The range of whole numbers that are signed, or have 32 bits, is not known. "
+            f"Received: '{path}', {array.min()} to {array.max()}. Save it with 8 bits, or with 16 "
+            "that are not signed."
         )
     gray = array.astype(np.float32) / np.float32(stored.white)
     lowest, highest = gray.min(), gray.max()
@@ -187,9 +188,9 @@ def _opened(path):
                 yield picture
         except image.UnidentifiedImageError as error:
             raise ValueError(
-                "The file cannot be decoded: it is not a kind of picture that Pillow reads, or its "
-                "beginning is damaged. "
-                f"Received: '{path}'. Save it as PNG, or remove it."
+                "The file cannot be decoded: it is damaged, or not a kind of picture that Pillow "
+                f"reads. Received: '{path}'. Save it as PNG (a target of floats as .npy), or "
+                "remove it."
             ) from error
         except image.DecompressionBombError as error:
             raise ValueError(

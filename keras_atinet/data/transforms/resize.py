@@ -43,7 +43,13 @@ def _triangle_taps(length, new_length):
     return np.clip(taps, 0, length - 1), weights.astype(np.float32)
 
 
-def _filtered(value, size):
+def resample(value, size):
+    """An array `(height, width, channels)` at another size, by an antialiased triangle filter.
+
+    That is bilinear interpolation where the size grows.
+    """
+    if value.shape[:2] == size:
+        return value
     rows, row_weights = _triangle_taps(value.shape[0], size[0])
     columns, column_weights = _triangle_taps(value.shape[1], size[1])
     tall = sum(value[tap] * w[:, None, None] for tap, w in zip(rows, row_weights, strict=True))
@@ -59,14 +65,14 @@ def _nearest(value, size):
 
 
 def _resized_image(value, size):
-    return np.clip(_filtered(value, size), 0.0, 1.0)
+    return np.clip(resample(value, size), 0.0, 1.0)
 
 
 def _resized_vectors(value, size):
     known = np.linalg.norm(value, axis=-1, keepdims=True) > 0.5
     # The last channel counts the known ones.
     weighted = np.concatenate([np.where(known, value, 0), known], axis=-1, dtype=np.float32)
-    filtered = _filtered(weighted, size)
+    filtered = resample(weighted, size)
     mean, support = filtered[..., :3], filtered[..., 3:]
     length = np.linalg.norm(mean, axis=-1, keepdims=True)
     valid = (support >= 0.5) & (length > 1e-3)

@@ -25,6 +25,8 @@ class PhaseSwitch(keras.callbacks.Callback):
 
     `r = min(1, (e - e_0 + 1) / (ramp + 1))` in epoch e, so 1 at once without a ramp.
 
+    Unless `fit(verbose=0)`, a line says so.
+
     A model whose distillation is on already, from a file or a resumed `fit`, is not reset again,
     and its r never falls.
 
@@ -128,8 +130,9 @@ class PhaseSwitch(keras.callbacks.Callback):
             self.model.balancer.restart()
         else:
             restart(self.model.optimizer, [*self.reset, "distillation"])
-        what = " and ".join(self.reset) if layers else "none"
-        print(f"Phase 2 from epoch {epoch + 1}: distillation on; new weights: {what}.")
+        if self.params.get("verbose") != 0:
+            what = " and ".join(self.reset) if layers else "none"
+            print(f"Phase 2 from epoch {epoch + 1}: distillation on; new weights: {what}.")
 
 
 def reinitialize(layer, rng):

@@ -102,6 +102,26 @@ def test_verify_tells_the_labels_that_are_ignored(run, save, tmp_path, capsys):
     assert "  segmentation300, ignored pixels: 4 of label 299 (0.3 %)\n" in text
 
 
+def test_what_is_not_read_is_told(run, folder, save, capsys):
+    for split in ("train", "test"):
+        for file in list((folder / split / "label13").iterdir()):
+            save(folder / split / "edges" / file.name, np.uint8(np.asarray(Image.open(file)) > 6))
+    description = json.loads((folder / "dataset.json").read_text())
+    description["tasks"]["edges"] = {"kind": "segmentation"}
+    (folder / "dataset.json").write_text(json.dumps(description))
+    note = "Note: also described, not read: edges (--tasks)\n"
+    assert run("verify", folder) == 0
+    assert capsys.readouterr().out.count(note) == 1
+    assert run("prepare", folder, "--out", folder.parent / "fast") == 0
+    assert capsys.readouterr().out.count(note) == 1
+    assert run("inspect", folder, "--out", folder.parent / "samples.png") == 0
+    assert capsys.readouterr().out.count(note) == 1
+    assert run("verify", folder, "--tasks", "edges") == 0
+    text = capsys.readouterr().out
+    assert "train: 5 samples; edges 5\n" in text and "not read" not in text
+    assert "edges: 2 classes, one more than the largest label" in text
+
+
 def test_verify_tells_that_masks_need_a_mapping(run, folder, save, capsys):
     (folder / "dataset.json").unlink()
     for split in ("train", "test"):
@@ -118,3 +138,21 @@ def test_verify_tells_that_masks_need_a_mapping(run, folder, save, capsys):
 def test_options_of_other_data_are_refused(run, folder, capsys):
     assert run("verify", folder, "--num-classes", 40) == 2
     assert "`--num-classes` is for nyu_depth_v2_labeled.mat" in capsys.readouterr().err
+
+
+def test_verify_names_pictures_that_may_be_turned(run, save, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    (tmp_path / "image").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for index in range(22):
+        image = Image.fromarray(rng.integers(0, 256, (*SIZE, 3)).astype("uint8"))
+        image.save(tmp_path / "image" / f"{index:02d}.png", exif=exif)
+        save(tmp_path / "depth" / f"{index:02d}.png", np.ones(SIZE, "uint16"))
+    assert run("verify", tmp_path) == 0
+    text = capsys.readouterr().out
+    assert '"exif_orientation": "apply"' in text and "  and 2 more\nall: 22 samples" in text
+    assert text.count(".png\n") == 20 and f"  {tmp_path / 'image' / '19.png'}\n" in text
+    (tmp_path / "dataset.json").write_text('{"exif_orientation": "ignore"}')
+    assert run("verify", tmp_path) == 0
+    assert "turned" not in capsys.readouterr().out

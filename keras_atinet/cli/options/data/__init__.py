@@ -1,3 +1,3 @@
 """Options of `keras-atinet data`."""
 
-SUMMARY = "Look at data, check them, or write them in a fast form."
+SUMMARY = "Look at data, check them, or prepare them for training."

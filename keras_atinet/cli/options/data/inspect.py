@@ -3,7 +3,9 @@
 from keras_atinet.cli.options.data.shared import add_source
 from keras_atinet.cli.options.shared import COUNT
 
-SUMMARY = "Print sizes, ranges, classes and what is missing; write a picture of some samples."
+SUMMARY = "Print what data hold; draw some samples."
+DETAILS = "Prints sizes, ranges, classes and what is missing."
+EXAMPLES = ("keras-atinet data inspect nyuv2",)
 
 
 def add_options(parser):

@@ -3,7 +3,9 @@
 from keras_atinet.cli.options.data.shared import add_source, add_workers
 from keras_atinet.cli.options.shared import IMAGE_SIZE
 
-SUMMARY = "Write data as arrays, to be read many times faster; can be stopped and continued."
+SUMMARY = "Write data as arrays, which are read much faster."
+DETAILS = "It can be stopped: the same command resumes."
+EXAMPLES = ("keras-atinet data prepare nyuv2 --out nyuv2-fast --image-size 288 384",)
 
 
 def add_options(parser):

@@ -2,7 +2,9 @@
 
 from keras_atinet.cli.options.data.shared import add_source, add_workers
 
-SUMMARY = "Read every sample and list each fault; the exit status is 1 if there is one."
+SUMMARY = "Read every sample and list each fault."
+DETAILS = "The exit status is 1 if there is a fault."
+EXAMPLES = ("keras-atinet data verify nyuv2",)
 
 
 def add_options(parser):
