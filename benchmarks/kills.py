@@ -6,8 +6,8 @@ A tiny training is killed (SIGKILL) at moments drawn evenly over the life of its
 of a core, from the start of Python to the scores at the end. It goes on, and is killed again, until
 one lives to its end; then the next one begins, until there were enough kills. Each must end with
 the files of a training that nobody disturbed: the same history but for the seconds, the same bits
-in the weights and the optimizer of both models, and nothing besides. The exit status is 1 if one
-does not.
+in the weights and the optimizer of both models, and nothing besides. After each kill what is there
+must be readable: models, states, history and settings. The exit status is 1 if something is not so.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import csv
 import functools
 import importlib.metadata
 import io
+import json
 import os
 import pathlib
 import random
@@ -76,7 +77,7 @@ def kill_all(folder, run, arguments):
     print(f"{arguments.backend}: undisturbed {seconds:.1f} s of a core", flush=True)
 
     moments = random.Random(arguments.seed)
-    kills = trainings = failures = 0
+    kills = trainings = failures = num_broken = 0
     while kills < arguments.kills:
         out = folder / f"killed-{trainings}"
         trainings += 1
@@ -85,7 +86,10 @@ def kill_all(folder, run, arguments):
                 print(log.read_text())
                 return 1
             kills += 1
-            print(f"  kill {kills}: {epochs_in(out)} epochs done", flush=True)
+            broken = unreadable(out)
+            num_broken += len(broken)
+            faults = f", unreadable: {'; '.join(broken)}" if broken else ""
+            print(f"  kill {kills}: {epochs_in(out)} epochs done{faults}", flush=True)
             if kills == arguments.kills:
                 break
         status = status and train(out, log, None)[0]
@@ -93,8 +97,11 @@ def kill_all(folder, run, arguments):
         found = found or differences(undisturbed, out)
         failures += bool(found)
         print(f"  training {trainings}:", *(found or ["as undisturbed"]), sep="\n    ", flush=True)
-    print(f"{kills} kills in {trainings} trainings, {failures} of which ended otherwise")
-    return int(failures > 0)
+    print(
+        f"{kills} kills in {trainings} trainings, {failures} of which ended otherwise; "
+        f"{num_broken} unreadable files after kills"
+    )
+    return int(failures + num_broken > 0)
 
 
 def train_until(run, command, out, log, seconds):
@@ -162,12 +169,30 @@ def differences(expected, found):
 
 
 def rows(folder):
-    with (folder / "history.csv").open(newline="") as file:
+    return table(folder / "history.csv")
+
+
+def table(path):
+    with path.open(newline="") as file:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
 def epochs_in(folder):
     return len(rows(folder)) if (folder / "history.csv").exists() else 0
+
+
+def unreadable(folder):
+    """What a kill left in a run folder that cannot be read, a list of str."""
+    readers = {".keras": state, ".json": lambda file: json.loads(file.read_text()), ".csv": table}
+    found = []
+    for file in [*folder.glob("*.*"), *folder.glob("backup/*.*")]:
+        # What begins beside a file has no part in it.
+        if file.is_file() and file.suffix in readers:
+            try:
+                readers[file.suffix](file)
+            except Exception as error:
+                found.append(f"{file.name} ({error})")
+    return found
 
 
 def state(file):

@@ -76,8 +76,7 @@ def replacing(path, needed=None):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         folder = tempfile.mkdtemp(UNFINISHED, f"{path.name[:40]}.", path.parent)
         try:
-            if needed and shutil.disk_usage(folder).free < needed:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            check_room(path, needed)
             new = pathlib.Path(folder, path.name)
             yield new
             _move(new, path)
@@ -105,6 +104,13 @@ def explaining(path, needed=None):
         explained = WriteError(_message(number, pathlib.Path(path), needed))
         explained.errno = number
         raise explained from error
+
+
+def check_room(path, needed):
+    """Raises a `WriteError` if there is no room for a number of bytes where a path is to be."""
+    with explaining(path, needed):
+        if needed and shutil.disk_usage(_nearest(pathlib.Path(path))).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def make_folder(path):

@@ -53,6 +53,15 @@ def golden():
         return {**json.loads((GOLDEN / "metrics.json").read_text()), "arrays": dict(arrays)}
 
 
+@pytest.fixture
+def limit_files():
+    """Lets no file grow beyond some bytes, which the system reports as it does a full disk."""
+    resource = pytest.importorskip("resource", reason="needs limits of POSIX")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def apply(function, *arrays):
     """What a function of tensors makes of arrays, as arrays; compiled on JAX, for speed."""
     if keras.backend.backend() == "jax":

@@ -109,7 +109,7 @@ def test_a_full_disk_is_told_with_its_numbers(error, tmp_path):
 
 
 def test_an_error_that_says_nothing_on_a_full_disk(tmp_path, monkeypatch):
-    free = [0, 50_000]
+    free = [200_000, 0, 50_000]  # before, when it fails, and without what was begun
     monkeypatch.setattr(
         files.shutil, "disk_usage", lambda path: type("Usage", (), {"free": free.pop(0)})
     )

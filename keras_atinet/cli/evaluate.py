@@ -1,6 +1,5 @@
 """`keras-atinet evaluate`."""
 
-import pathlib
 import shlex
 import sys
 
@@ -52,9 +51,7 @@ def run(arguments, argv):
         }
         if baseline is not None:
             facts["constant"] = to_json(baseline)
-        out = pathlib.Path(arguments.json)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(out, facts)
+        write_json(arguments.json, facts)
 
 
 def _settings(arguments, folder):

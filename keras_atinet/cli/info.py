@@ -1,11 +1,18 @@
 """`keras-atinet info`."""
 
 import importlib.metadata
+import math
+import pathlib
+import shlex
+import shutil
+import sys
+import textwrap
 
 import keras
 
 from keras_atinet import models, runs
 from keras_atinet.runs import environment
+from keras_atinet.runs.text_table import duration, number
 
 _NETWORKS = (
     ("ATINet", models.ATINet, {}),
@@ -19,30 +26,51 @@ _OPTIONAL = (
     *("h5py", "pyarrow", "datasets"),
     *("onnx", "tf2onnx", "onnxruntime", "openvino", "nncf", "ai-edge-litert"),
 )
+_LABEL = 14  # characters
+_COMMANDS = ("command", "to resume")
 
 
 def run(arguments, argv):
-    """Prints what is installed, and the facts of a model."""
-    _print(
-        {
-            **environment.versions(),
-            "devices": ", ".join(environment.devices()),
-            "installed": ", ".join(_installed()),
-        }
-    )
-    print()
+    """Prints the facts of a run and of a model; without one, what is installed."""
     if arguments.model is None:
-        print("Trainable parameters of the paper's networks, 13 classes:")
-        for name, parameters in _parameters():
-            print(f"{name:30}{parameters:12,}")
-    else:
-        file, _ = runs.find_model(arguments.model)
-        _print(_facts(runs.load_model(file), file))
+        _print_environment()
+        return
+    path = pathlib.Path(arguments.model)
+    folder = runs.Run(path if path.is_dir() else path.parent)
+    if folder.config.is_file():
+        _print(_facts_of_run(folder))
+        if path.is_dir() and not folder.rows():
+            return
+        print()
+    file, _ = runs.find_model(path)
+    model = runs.load_model(file)
+    _print(_facts(model, file))
+    if folder.rows():
+        print()
+        _print_best_epoch(folder, model.tasks)
 
 
 def _print(facts):
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
     for name, value in facts.items():
-        print(f"{name:14}{value}")
+        line = f"{name:{_LABEL}}{value}"
+        # A command is to be copied.
+        if len(line) > width and name not in _COMMANDS:
+            indent = " " * _LABEL
+            line = textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False)
+        print(line)
+
+
+def _print_environment():
+    facts = {
+        **environment.versions(),
+        "devices": ", ".join(environment.devices()),
+        "installed": ", ".join(_installed()),
+    }
+    _print(facts)
+    print("\nTrainable parameters of the paper's networks, 13 classes:")
+    for name, parameters in _parameters():
+        print(f"{name:30}{parameters:12,}")
 
 
 def _installed():
@@ -61,6 +89,33 @@ def _parameters():
         yield name, runs.count_parameters(model)
 
 
+def _facts_of_run(folder):
+    config, settings, rows = folder.read_config(), folder.read_settings(), folder.rows()
+    train, *others = (repr(split) for split in settings["splits"])
+    if settings["hold_out"]:
+        others.insert(0, f"{settings['hold_out']:.0%} of it")
+    command = config.get("command", "")
+    versions = [f"{name} {version}" for name, version in config.get("versions", {}).items()]
+    facts = {
+        "run": folder.path,
+        "data": f"{settings['data']}; training {train}, validation {others[0]}, test {others[-1]}",
+        "epochs": f"{len(rows)} of {settings['epochs']}",
+        "made with": ", ".join(versions).replace("backend ", ""),
+        "command": command,
+    }
+    if rows:
+        seconds = sum(float(row.get("seconds") or 0) for row in rows)
+        facts["trained for"] = f"{duration(seconds)}, {duration(seconds / len(rows))} an epoch"
+    if not folder.is_finished():
+        # A run of a study goes on with the study.
+        is_training = command.startswith("keras-atinet train")
+        resume = shlex.join(["keras-atinet", "train", "--resume", str(folder.path)])
+        facts["to resume"] = resume if is_training else command
+    elif len(rows) < settings["epochs"]:
+        facts["epochs"] += f", ended by --patience {settings['patience']}"
+    return facts
+
+
 def _facts(model, file):
     facts = {
         "model": f"{type(model).__name__} ({file})",
@@ -77,4 +132,24 @@ def _facts(model, file):
     if model.compiled:
         facts["balancer"] = type(model.balancer).__name__
         facts["optimizer"] = model.get_compile_config()["optimizer"]["class_name"]
+    classes = {task.name: getattr(task, "class_names", None) for task in model.tasks}
+    classes = [f"{name}: {', '.join(names)}" for name, names in classes.items() if names]
+    if classes:
+        facts["classes"] = "; ".join(classes)
     return facts
+
+
+def _print_best_epoch(folder, tasks):
+    losses = {int(row["epoch"]): float(row.get("val_loss") or "nan") for row in folder.rows()}
+    losses = {epoch: loss for epoch, loss in losses.items() if not math.isnan(loss)}
+    if not losses:
+        print("No epoch has a val_loss that is a number.")
+        return
+    best = min(losses, key=losses.get)
+    (row,) = (row for row in folder.rows() if int(row["epoch"]) == best)
+    print(f"Epoch {best + 1} is the best, with a val_loss of {number(losses[best])}:")
+    for task in tasks:
+        names = ["loss", *(metric.name for metric in task.metrics())]
+        values = {name: row.get(f"val_{task.name}_{name}") for name in names}
+        shown = [f"{name} {number(float(value))}" for name, value in values.items() if value]
+        _print({task.name: ", ".join(shown)})

@@ -9,6 +9,7 @@ import warnings
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
+from keras_atinet.cli.quiet import quiet
 from keras_atinet.settings import BACKENDS
 from keras_atinet.stopping import exit_status, handling, raise_at_once
 
@@ -43,11 +44,11 @@ def main(argv=None):
 
 def _run(arguments, argv):
     _choose_backend(arguments)
-    # Unless the user wants them, no lines of TensorFlow about its start.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # They name no file; what is wrong with a picture becomes an error that does.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    deferral.complete()
+    if deferral.deferred:
+        with quiet():
+            deferral.complete()
     from keras_atinet.internals import tensorflow_only_if_imported
 
     command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")

@@ -11,6 +11,5 @@ def run(arguments, argv):
     paths = [pathlib.Path(path) for path in arguments.runs]
     text = run_report(paths, arguments.pictures, arguments.num_samples)
     file = pathlib.Path(arguments.out or paths[0] / "report.html")
-    file.parent.mkdir(parents=True, exist_ok=True)
     write_text(file, text)
     print(f"{file} ({len(text) / 2**20:.1f} MB)")

@@ -1,10 +1,10 @@
 """`keras-atinet search`."""
 
-import json
 import pathlib
 
 from keras_atinet import runs
 from keras_atinet.cli.sources import absolute, check_num_samples
+from keras_atinet.files import read_json, write_json
 from keras_atinet.stopping import exit_status
 
 # What may differ when a search is resumed.
@@ -45,7 +45,7 @@ def run(arguments, argv):
 
 def _check_folder(file, settings):
     if file.exists():
-        old = json.loads(file.read_text(encoding="utf-8"))
+        old = read_json(file)
         changed = [key for key in settings if key not in _FREE and settings[key] != old.get(key)]
         if changed:
             raise ValueError(
@@ -60,5 +60,4 @@ def _check_folder(file, settings):
             f"Received: '{file.parent}'. Choose another."
         )
     else:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        write_json(file, settings)

@@ -7,6 +7,7 @@ import sys
 from keras_atinet import evaluation, runs, visualization
 from keras_atinet.cli.sources import absolute, check_num_samples, complete_splits
 from keras_atinet.data import Subset
+from keras_atinet.files import WriteError, replacing
 from keras_atinet.stopping import Terminated, exit_status
 
 _PICTURE_SAMPLES = 4
@@ -34,6 +35,11 @@ def run(arguments, argv):
             return exit_status(interrupt)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error} {_what_is_left(folder)}") from error
+        except WriteError as error:
+            if not folder.config.exists():
+                raise
+            path = shlex.quote(str(folder.path))
+            raise WriteError(f"{error} Go on with: keras-atinet train --resume {path}") from error
     print_scores(folder, settings)
     return 0
 
@@ -134,4 +140,5 @@ def _draw(folder, model, settings):
     except ImportError as error:
         print(f"No {folder.predictions.name}: {error}", file=sys.stderr)
         return
-    figure.savefig(folder.predictions)
+    with replacing(folder.predictions) as new:
+        figure.savefig(new)

@@ -36,6 +36,7 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
     Raises:
         ValueError: if the format is unknown, the suffix of `path` is that of another, Keras runs
             on another backend than the format needs, or a size is not divisible by 32.
+        OSError: if the system refuses to write it; what was there before is unchanged.
         ImportError: if a package is missing that writes the format, or Keras is too old for it.
 
     Example:

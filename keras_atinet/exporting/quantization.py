@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_atinet.data import resize
 from keras_atinet.exporting.formats import check_packages
+from keras_atinet.files import replacing
 from keras_atinet.settings import QUANTIZED
 
 
@@ -27,6 +28,7 @@ def quantize(path, out, images):
 
     Raises:
         ValueError: if the format is another one, or `out` is `path` or of another format.
+        OSError: if the system refuses to write it; what was there before is unchanged.
         ImportError: if the tool is not installed.
 
     Example:
@@ -42,8 +44,8 @@ def quantize(path, out, images):
         )
     package, write = _TOOLS[path.suffix]
     check_packages([package], f"quantizes '{path.suffix}' files")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write(path, out, images)
+    with replacing(out) as new:
+        write(path, new, images)
     return out
 
 

@@ -2,12 +2,11 @@
 
 import csv
 import io
-import json
 from typing import NamedTuple
 
 from keras_atinet import runs
 from keras_atinet.evaluation.results import from_json, to_json
-from keras_atinet.files import write_text
+from keras_atinet.files import read_json, write_text
 from keras_atinet.study.training import RESULTS
 
 
@@ -49,8 +48,7 @@ def collect(folder):
     """
     results = []
     for file in sorted(folder.glob(f"*/{RESULTS}")):
-        found = json.loads(file.read_text(encoding="utf-8"))
-        found = {"class_iou": {}, **from_json(found)}
+        found = {"class_iou": {}, **from_json(read_json(file))}
         config = runs.Run(file.parent).read_config()
         names = ("parameters", "seconds", "seconds_per_epoch", "scores", "class_iou")
         result = Result(

@@ -8,7 +8,7 @@ import keras
 from keras_atinet import evaluation, runs
 from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.evaluation.results import to_json
-from keras_atinet.files import write_json
+from keras_atinet.files import make_folder, write_json
 from keras_atinet.runs.recording import read_rows, write_rows
 from keras_atinet.study.planning import scored_epochs
 
@@ -54,7 +54,7 @@ def train_trial(run, settings, command, verbose=None, report=print, callbacks=()
     """
     if (run.path / RESULTS).is_file():
         return
-    run.path.mkdir(parents=True, exist_ok=True)
+    make_folder(run.path)
     with only_one(run.path / "lock", "trains this run"):
         if not (run.config.exists() and run.is_finished()):
             _check_backend(run)

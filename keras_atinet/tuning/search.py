@@ -2,13 +2,12 @@
 
 import contextlib
 import csv
-import json
 import math
-import pathlib
 import shlex
 
 from keras_atinet import data, evaluation, runs
 from keras_atinet.evaluation.results import from_json
+from keras_atinet.files import read_json, replacing, write_json
 from keras_atinet.runs.bottom_line import BottomLine
 from keras_atinet.runs.epoch_table import TrainingBar
 from keras_atinet.tuning import workers
@@ -139,7 +138,7 @@ def report(tuner, settings, out, error=None):
     """
     trials = sorted(tuner.oracle.trials.values(), key=lambda trial: -_score(trial))
     names = [hyperparameter.name for hyperparameter in tuner.oracle.get_space().space]
-    with (out / "results.csv").open("w", newline="", encoding="utf-8") as file:
+    with replacing(out / "results.csv") as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["trial", "status", "delta_m", "best_epoch", *names])
         for trial in trials:
@@ -162,13 +161,13 @@ def report(tuner, settings, out, error=None):
 def _baseline(settings, tasks, train, validation, file):
     # Kept, so that all processes have the same, and none computes it again.
     if file.exists():
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
     if settings["baseline"]:
         baseline = _read_baselines(settings["baseline"])
     else:
         baseline = _constants(tasks, train, validation, settings["image_size"])
     evaluation.check_baseline(baseline, tasks)
-    file.write_text(json.dumps(baseline, indent=1) + "\n", encoding="utf-8")
+    write_json(file, baseline)
     return baseline
 
 
@@ -186,8 +185,7 @@ def _read_baselines(files):
     baseline = {}
     for file in files:
         try:
-            found = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
-            baseline |= from_json(found["results"])
+            baseline |= from_json(read_json(file)["results"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "`--baseline` takes files that `keras-atinet evaluate --json FILE` wrote. "

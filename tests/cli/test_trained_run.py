@@ -14,6 +14,7 @@ import pytest
 
 from keras_atinet import SemanticSegmentation, evaluation, exporting, runs, stopping
 from keras_atinet.data import Rooms
+from keras_atinet.runs.text_table import number
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
@@ -80,6 +81,9 @@ def test_an_interrupted_run_resumes_as_if_it_had_not_been(
     assert [row["epoch"] for row in history(path)] == ["0", "1"]
     assert (path / "best.keras").exists()
     assert (path / "predictions.png").exists()
+    assert run_cli("info", path / "last.keras") == 0
+    shown = capsys.readouterr().out
+    assert "2 of 4" in shown and f"keras-atinet train --resume {path}" in shown
     # As after a kill between the row of an epoch and its backup.
     text = (path / "history.csv").read_text()
     last_row = text.splitlines()[-1]
@@ -146,6 +150,11 @@ def test_info(run, run_cli, capsys):
     shown = capsys.readouterr().out
     assert "segmentation (13), depth (1), normal (3)" in shown and "phase" not in shown
     assert "DynamicWeightAverage" in shown and "Adam" in shown and "Grouped" not in shown
+    assert "rooms; training 'train', validation " in shown and "4 of 4" in shown
+    assert "segmentation: bed, books" in shown and "resume" not in shown
+    best = min(history(run), key=lambda row: float(row["val_loss"]))
+    assert f"Epoch {int(best['epoch']) + 1} is the best" in shown
+    assert f"mean_angle {number(float(best['val_normal_mean_angle']))}" in shown
 
 
 def test_predict_any_picture(run, run_cli, tmp_path):

@@ -11,7 +11,6 @@ import pytest
 from keras_atinet import DepthEstimation, files
 from keras_atinet.models import MultiTaskModel
 
-resource = pytest.importorskip("resource", reason="needs limits of POSIX")
 pytestmark = pytest.mark.one_backend
 
 
@@ -28,25 +27,17 @@ def model():
     return Tiny([DepthEstimation()])
 
 
-@pytest.fixture
-def full(monkeypatch):
-    """Lets no file grow beyond 10 kB within the test, which the system reports as a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def contents(folder):
     return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_what_is_there_outlasts_a_full_disk(model, full, tmp_path):
+def test_what_is_there_outlasts_a_full_disk(model, limit_files, tmp_path):
     path = tmp_path / "best.keras"
     checkpoint = keras.callbacks.ModelCheckpoint(path)
     checkpoint.set_model(model)
     checkpoint.on_epoch_end(0, {})
     before = contents(tmp_path)
-    full()
+    limit_files(10_000)
     for save in (model.save, lambda path: checkpoint.on_epoch_end(1, {})):
         with pytest.raises(OSError, match=re.escape(f"Not written: '{path}', about 0.1 MB")) as got:
             save(path)

@@ -21,4 +21,6 @@ def test_a_killed_training_ends_as_if_it_had_not_been():
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "3 kills" in result.stdout and ", 0 of which ended otherwise" in result.stdout
+    assert (
+        "3 kills" in result.stdout and ", 0 of which ended otherwise; 0 unreadable" in result.stdout
+    )

@@ -12,6 +12,7 @@ from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.kinds import kind_of
 from keras_atinet.data.opening import recognize
 from keras_atinet.data.preparation.statistics import Statistics
+from keras_atinet.files import replacing
 from keras_atinet.tasks import TASKS
 
 _NUM_ROWS = 6  # of the picture
@@ -45,8 +46,8 @@ def run(arguments, argv):
     titles, samples = zip(*rows, strict=True)
     figure = visualization.sample_grid(samples, list(tasks.values()), titles)
     out = pathlib.Path(arguments.out or f"{_stem(arguments.source)}-samples.png")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out)
+    with replacing(out) as new:
+        figure.savefig(new)
     print(f"\n{out}")
 
 

@@ -1,6 +1,6 @@
 """Options of `keras-atinet info`."""
 
-SUMMARY = "Print versions, devices, and the facts of a model."
+SUMMARY = "Print the facts of a run or a model; without one, versions and devices."
 
 
 def add_options(parser):

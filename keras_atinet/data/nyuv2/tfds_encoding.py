@@ -5,8 +5,8 @@ import io
 import numpy as np
 
 from keras_atinet.data.sources.cleaning import unit_vectors
-from keras_atinet.data.sources.picture_files import IGNORED
 from keras_atinet.data.sources.pillow import pillow
+from keras_atinet.data.sources.target_files import IGNORED
 
 _IGNORED_BYTE = 255
 _QUALITY = 92

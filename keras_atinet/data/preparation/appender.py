@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import math
 import os
 
@@ -11,7 +10,7 @@ import numpy as np
 from keras_atinet.data.kinds import array_kind
 from keras_atinet.data.preparation.description import DESCRIPTION, PRESENT, array_form
 from keras_atinet.data.preparation.packing import pack
-from keras_atinet.files import write_json
+from keras_atinet.files import check_room, explaining, make_folder, read_json, write_json
 
 _SYNC_SAMPLES = 32
 
@@ -32,17 +31,18 @@ class Appender:
 
     def __init__(self, folder, plan):
         self._folder, self._plan = folder, plan
-        self._files, self._forms = {}, {}
-        self.written = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        self._files = {}
+        self._forms = {key: array_form(key, plan) for key in ("image", *plan["tasks"], PRESENT)}
+        self.written = self._safe = 0
+        make_folder(folder)
         if (folder / DESCRIPTION).is_file():
-            self.written = json.loads((folder / DESCRIPTION).read_text("utf-8"))["written"]
-        else:
+            self.written = self._safe = read_json(folder / DESCRIPTION)["written"]
+        check_room(folder, self._missing_bytes())
+        if not self.written:
             self._sync()
-        self._safe = self.written
-        for key in ("image", *plan["tasks"], PRESENT):
-            shape, dtype = self._forms[key] = array_form(key, plan)
-            self._files[key] = _open(folder / f"{key}.npy", shape, dtype, self.written)
+        with explaining(folder):
+            for key, (shape, dtype) in self._forms.items():
+                self._files[key] = _open(folder / f"{key}.npy", shape, dtype, self.written)
 
     def __enter__(self):
         return self
@@ -54,30 +54,37 @@ class Appender:
                 self._sync()
         finally:
             for file in self._files.values():
-                file.close()
+                with contextlib.suppress(OSError):  # of what `_sync` could not write
+                    file.close()
 
     def append(self, sample):
         """Writes one sample: a dict of arrays, of which all but the image may be absent."""
         tasks = self._plan["tasks"]
+        arrays = {PRESENT: np.array([key in sample for key in tasks], bool)}
         for key in ("image", *tasks):
             shape, dtype = self._forms[key]
             if key in sample:
-                array = pack(sample[key], array_kind(key, tasks), dtype)
+                arrays[key] = pack(sample[key], array_kind(key, tasks), dtype)
             else:
-                array = np.zeros(shape[1:], dtype)
-            self._files[key].write(array.tobytes())
-        present = np.array([key in sample for key in tasks], bool)
-        self._files[PRESENT].write(present.tobytes())
+                arrays[key] = np.zeros(shape[1:], dtype)
+        with explaining(self._folder, self._missing_bytes()):
+            for key, array in arrays.items():
+                self._files[key].write(array.tobytes())
         self.written += 1
         if self.written - self._safe >= _SYNC_SAMPLES:
             self._sync()
 
     def _sync(self):
-        for file in self._files.values():
-            file.flush()
-            os.fsync(file.fileno())
+        with explaining(self._folder, self._missing_bytes()):
+            for file in self._files.values():
+                file.flush()
+                os.fsync(file.fileno())
         write_json(self._folder / DESCRIPTION, {**self._plan, "written": self.written})
         self._safe = self.written
+
+    def _missing_bytes(self):
+        sizes = [math.prod(shape[1:]) * dtype.itemsize for shape, dtype in self._forms.values()]
+        return (self._plan["samples"] - self._safe) * sum(sizes)
 
 
 def _open(path, shape, dtype, written):

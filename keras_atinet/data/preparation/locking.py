@@ -2,6 +2,8 @@
 
 import contextlib
 
+from keras_atinet.files import explaining
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -20,7 +22,9 @@ def only_one(path, activity="prepares the same data"):
     Raises:
         FileExistsError: if another process holds it.
     """
-    with path.open("ab") as file:
+    with explaining(path):
+        file = path.open("ab")
+    with file:
         try:
             _lock(file)
         except (BlockingIOError, PermissionError) as error:

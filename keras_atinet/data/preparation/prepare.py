@@ -15,7 +15,7 @@ from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.source import Source
 from keras_atinet.data.transforms.resize import resize
-from keras_atinet.files import UNFINISHED, read_json, sync_folder
+from keras_atinet.files import UNFINISHED, explaining, make_folder, read_json, sync_folder
 from keras_atinet.version import __version__
 
 _MAY_CHANGE = ("version", "written")
@@ -147,7 +147,7 @@ def _prepare_split(source, plan, folder, workers, verbose):
             )
         return resize(kept, plan["image_size"], plan["tasks"])
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with only_one(folder.with_name(f".{folder.name}.lock")):
         if folder.is_dir():
             return
@@ -157,5 +157,6 @@ def _prepare_split(source, plan, folder, workers, verbose):
             for sample in in_order(load, range(writer.written, plan["samples"]), workers):
                 writer.append(sample)
                 bar.update(writer.written)
-        os.replace(_unfinished(folder), folder)
+        with explaining(folder):
+            os.replace(_unfinished(folder), folder)
         sync_folder(folder.parent)

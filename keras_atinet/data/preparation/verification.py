@@ -12,7 +12,7 @@ from keras_atinet.data.kinds import kind_of
 from keras_atinet.data.opening import open_source, recognize
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.sources.folder import Folder
-from keras_atinet.data.sources.picture_files import as_classes, stored_labels
+from keras_atinet.data.sources.target_files import as_classes, stored_labels
 
 
 class Verification:

@@ -18,14 +18,6 @@ from keras_atinet.data.sources.folder_facts import (
     subfolder,
     subfolders,
 )
-from keras_atinet.data.sources.picture_files import (
-    read_depth,
-    read_labels,
-    read_normals,
-    read_quantity,
-    stored_labels,
-    target_size,
-)
 from keras_atinet.data.sources.pictures import (
     PICTURES,
     SIDEWAYS,
@@ -33,6 +25,14 @@ from keras_atinet.data.sources.pictures import (
     stored_image,
     stored_size,
     upright,
+)
+from keras_atinet.data.sources.target_files import (
+    read_depth,
+    read_labels,
+    read_normals,
+    read_quantity,
+    stored_labels,
+    target_size,
 )
 
 _READERS = {
@@ -168,7 +168,8 @@ class Folder(Source):
             # What cannot be read is reported with its sample.
             with contextlib.suppress(ValueError):
                 sizes.add(target_size(path))
-        return UPRIGHT if sizes == {size} else orientation
+        fits_as_stored = size in sizes and size[::-1] not in sizes
+        return UPRIGHT if fits_as_stored else orientation
 
     def _target_files(self, key):
         folder = subfolder(self._root, self._facts[key]["folder"])

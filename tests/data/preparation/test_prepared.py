@@ -2,9 +2,11 @@ import json
 import os
 import pickle
 import random
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from keras_atinet.data.preparation.description import prepared_splits
 from keras_atinet.data.preparation.locking import only_one
 from keras_atinet.data.preparation.prepare import prepare
 from keras_atinet.data.preparation.prepared import Prepared
+from keras_atinet.files import WriteError
 
 pytestmark = pytest.mark.backend_free
 SIZE = (6, 8)
@@ -143,6 +146,24 @@ def test_ctrl_c_loses_nothing(tmp_path):
     # A third call finds everything done.
     source = Scenes()
     prepare(source, tmp_path, verbose=0)
+    assert source.read == []
+
+
+def test_a_full_disk_loses_nothing(tmp_path, limit_files):
+    limit_files(10_000)
+    with pytest.raises(WriteError, match=r"Not written: '.*train\.part', about 0\.1 MB needed, "):
+        prepare(Scenes(100), tmp_path, verbose=0)
+    limit_files(-1)
+    (prepared,) = prepare(Scenes(100), tmp_path, verbose=0)
+    assert_reads_back(prepared, Scenes(100))
+
+
+def test_what_has_no_room_is_not_begun(tmp_path, monkeypatch):
+    free = SimpleNamespace(free=50_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    source = Scenes(100)
+    with pytest.raises(WriteError, match=r"0\.1 MB needed, 0\.1 MB left\. Make room"):
+        prepare(source, tmp_path, verbose=0)
     assert source.read == []
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from keras_atinet.data import Folder
 from keras_atinet.data.preparation.verification import Verification
-from keras_atinet.data.sources.picture_files import read_depth, stored_labels
 from keras_atinet.data.sources.pictures import read_image, stored_image, stored_size
+from keras_atinet.data.sources.target_files import read_depth, stored_labels
 
 Image = pytest.importorskip("PIL.Image")
 ImageOps = pytest.importorskip("PIL.ImageOps")
@@ -221,6 +221,13 @@ def test_an_image_is_turned_as_its_targets_are(tmp_path):
     source = photographs(tmp_path, 6)
     assert source.image_size == (6, 8) == source[0]["image"].shape[:2]
     assert source[0]["image"][0].min() == 1
+    # Another target of a wrong size changes nothing, and is the one that is named.
+    normals = tmp_path / "normal"
+    normals.mkdir()
+    saved(normals / "a.png", np.zeros((5, 5, 3), "uint8"))
+    with pytest.raises(ValueError, match=r"normal.a\.png' of \(5, 5\) for .* of \(6, 8\) pixels\."):
+        Folder(tmp_path, split=None)[0]
+    (normals / "a.png").unlink()
     # Where sizes do not tell, upright.
     assert photographs(tmp_path, 3)[0]["image"][0].max() == 0
     assert photographs(tmp_path, 3, exif_orientation="apply")[0]["image"][0].max() == 0
