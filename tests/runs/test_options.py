@@ -78,7 +78,7 @@ def test_a_run_without_patience_left_is_finished(tmp_path):
 
 def test_settings_of_older_versions(tmp_path):
     run = runs.Run(tmp_path)
-    old = {key: runs.DEFAULT[key] for key in ("data", "model", "epochs")}
+    old = {key: runs.DEFAULT[key] for key in ("data", "model", "epochs", "seed")}
     for value, name in ((True, "mirror"), (False, "none"), ("full", "full")):
         run.create({**old, "augment": value}, "keras-atinet train")
         assert run.read_settings() == {**runs.DEFAULT, "hold_out": 0, "augment": name}
