@@ -1,4 +1,4 @@
-"""Descriptions that state what cannot be, and faulty samples; see also `tests/mutations.py`."""
+"""Descriptions that state what cannot be, and faulty samples; see also `tests/mutations`."""
 
 import io
 import json

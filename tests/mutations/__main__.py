@@ -1,6 +1,6 @@
 """Damages files of data, seeded: each gives the right data or an error of one line.
 
-    python tests/mutations.py --count 300 --seed 7
+    python tests/mutations --count 300 --seed 7
 
 For each of `count` mutated files the data are opened and every sample is compared with that of the
 undamaged data; `data verify`, `data inspect` and `evaluate` run in this process. It is wrong
@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import faulthandler
 import io
-import json
 import os
 import pathlib
 import shutil
@@ -26,252 +25,14 @@ import traceback
 import warnings
 
 import numpy as np
-from PIL import Image
+from mutation_forms import FORMS, KEYS, SIZE
+from mutation_kinds import LOOSE, NAMED, STRICT, odd_value, renamed
 
 from keras_atinet import cli
-from keras_atinet.data import Rooms, open_source, prepare, splits
+from keras_atinet.data import open_source, splits
 from keras_atinet.data.preparation.problems import problems
 
-SIZE = (32, 32)
-LENGTHS = {"train": 3, "test": 2}
 SECONDS = 60  # until a command counts as one that does not end
-FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}
-KEYS = {folder: key for key, folder in FOLDERS.items()} | {"label13": "segmentation"}
-
-
-def save(path, array):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".npy":
-        np.save(path, array)
-    else:
-        Image.fromarray(array).save(path, **({"quality": 95} if path.suffix == ".jpg" else {}))
-
-
-def rooms():
-    for split, length in LENGTHS.items():
-        for index, sample in enumerate(Rooms(length, SIZE, split)):
-            yield split, index, sample
-
-
-def write_pictures(root, suffix=".png", target=".png", description=True):
-    for split, index, sample in rooms():
-        arrays = {
-            "image": np.rint(sample["image"] * 255).astype("uint8"),
-            "label13": sample["segmentation"].astype("uint8"),
-            "depth": np.rint(sample["depth"][..., 0] * 1000).astype("uint16"),
-            "normal": np.rint((sample["normal"] + 1) * 127.5).astype("uint8"),
-        }
-        if target == ".npy":
-            arrays |= {key: sample[key] for key in ("depth", "normal")}
-        for key, array in arrays.items():
-            save(root / split / key / f"{index}{suffix if key == 'image' else target}", array)
-    tasks = {
-        "segmentation": {"folder": "label13", "num_classes": 13, "ignore_class": 255},
-        "depth": {"scale": 0.001, "missing": 0},
-        "normal": {"encoding": "rgb"},
-        "segmentation2": {"folder": "label13", "class_names": ["a"] * 13, "num_classes": 13},
-    }
-    facts = {"name": "mutated", "image_size": [*SIZE], "tasks": tasks}
-    if description:
-        (root / "dataset.json").write_text(json.dumps(facts))
-
-
-def write_photographs(root):
-    write_pictures(root, ".jpg", description=False)
-
-
-def write_tiffs(root):
-    write_pictures(root, ".tif", ".tif", description=False)
-
-
-def write_targets_as_arrays(root):
-    write_pictures(root, ".bmp", ".npy", description=False)
-
-
-def write_mtan(root):
-    for split, index, sample in rooms():
-        split = {"test": "val"}.get(split, split)
-        for key, array in sample.items():
-            save(root / split / FOLDERS[key] / f"{index}.npy", array.astype("float64"))
-
-
-def write_parquet(root):
-    import pyarrow
-    from pyarrow import parquet
-
-    columns = {split: {key: [] for key in FOLDERS} for split in LENGTHS}
-    for split, _, sample in rooms():
-        for key, array in sample.items():
-            array = array if array.ndim == 2 else np.moveaxis(array, -1, 0)
-            columns[split][key].append(array.tolist())
-    root.mkdir()
-    for split, of_split in columns.items():
-        split = {"test": "val"}.get(split, split)
-        parquet.write_table(pyarrow.table(of_split), root / f"{split}-00000-of-00001.parquet")
-
-
-def write_prepared(root):
-    prepare([Rooms(n, SIZE, split) for split, n in LENGTHS.items()], root, verbose=0)
-
-
-def write_mat(root):
-    import h5py
-    from scipy import io as scipy_io
-
-    root.mkdir()
-    rng = np.random.default_rng(0)
-    fields = {
-        "images": rng.integers(0, 256, (2, 3, 8, 8)).astype("uint8"),
-        "labels": rng.integers(0, 500, (2, 8, 8)).astype("uint16"),
-        "rawDepths": rng.uniform(1, 5, (2, 8, 8)).astype("float32"),
-    }
-    with h5py.File(root / "nyu_depth_v2_labeled.mat", "w") as file:
-        for name, field in fields.items():
-            field = field.repeat(80, axis=-2).repeat(60, axis=-1)
-            file.create_dataset(name, data=field, chunks=(1, *field.shape[1:]), compression="gzip")
-    scipy_io.savemat(root / "splits.mat", {"trainNdxs": [[1]], "testNdxs": [[2]]})
-
-
-FORMS = {
-    "pictures": write_pictures,
-    "photographs": write_photographs,
-    "tiffs": write_tiffs,
-    "arrays": write_targets_as_arrays,
-    "mtan": write_mtan,
-    "parquet": write_parquet,
-    "prepared": write_prepared,
-    "mat": write_mat,
-}
-
-# Mutations of a file. Those in STRICT are told by every format, or change nothing.
-
-
-def truncated(path, rng, root):
-    content = path.read_bytes()
-    path.write_bytes(content[: rng.integers(1, len(content))])
-
-
-def emptied(path, rng, root):
-    path.write_bytes(b"")
-
-
-def flipped(path, rng, root):
-    content = np.frombuffer(path.read_bytes(), "uint8").copy()
-    # Often in the head of the file, where the format is.
-    end = rng.choice([128, len(content)])
-    where = rng.integers(min(end, len(content)), size=rng.integers(1, 9))
-    content[where] ^= rng.integers(1, 256, len(where), dtype="uint8")
-    path.write_bytes(content.tobytes())
-
-
-def zeroed(path, rng, root):
-    content = path.read_bytes()
-    start, length = rng.integers(len(content)), int(rng.integers(1, 200))
-    path.write_bytes((content[:start] + bytes(length) + content[start + length :])[: len(content)])
-
-
-def lengthened(path, rng, root):
-    path.write_bytes(path.read_bytes() + rng.bytes(40))
-
-
-def rewritten(path, rng, root):
-    """Another dtype, other channels, another size."""
-    pixels = rng.integers(0, 256, (*SIZE, 4), "uint8")
-    arrays = [pixels, pixels[..., :3], pixels[..., :2], pixels[..., 0], pixels[:7, :9, :3]]
-    arrays += [pixels[..., 0] > 9, rng.integers(0, 60000, SIZE, "uint16")]
-    if path.suffix == ".npy":
-        arrays += [
-            (1e4 * rng.normal(size=(*SIZE, 3))).astype("float16"),
-            1e300 * rng.normal(size=(*SIZE, 3)),
-            rng.integers(-(2**62), 2**62, SIZE),
-            rng.normal(size=SIZE) + 1j,
-            np.full((*SIZE, 1), "text"),
-            np.full((*SIZE, 3), np.nan),
-            np.full((*SIZE, 1), np.inf),
-            np.zeros((0, 0, 3)),
-            np.zeros(()),
-            np.zeros((3, *SIZE), "float32"),
-            np.zeros(SIZE, [("x", "f4"), ("y", "i4")]),
-        ]
-    array = arrays[rng.integers(len(arrays))]
-    if path.suffix == ".npy":
-        np.save(path, array)
-    else:
-        # What it is is in the content, not in the name.
-        Image.fromarray(np.ascontiguousarray(array)).save(path, "png")
-
-
-def swapped(path, rng, root):
-    other = rng.choice([file for file in sorted(root.rglob("*")) if file.is_file()])
-    contents = path.read_bytes(), other.read_bytes()
-    path.write_bytes(contents[1])
-    other.write_bytes(contents[0])
-    return [path, other]
-
-
-def renamed(path, rng, root):
-    names = [f"9{path.name}", f"{path.stem}.PNG", f".{path.name}", path.stem, f"{path.name} copy"]
-    path.rename(path.with_name(names[rng.integers(len(names))]))
-
-
-def dangling(path, rng, root):
-    path.unlink()
-    path.symlink_to(root / "nowhere" / path.name)
-
-
-def looping(path, rng, root):
-    path.unlink()
-    path.symlink_to(path.name)
-
-
-def elsewhere(path, rng, root):
-    kept = path.with_name(f"kept-{path.name}.bak")
-    path.rename(kept)
-    path.symlink_to(kept.name)
-
-
-def made_folder(path, rng, root):
-    path.unlink()
-    path.mkdir()
-
-
-def folder_looping(path, rng, root):
-    folder = path.parent if path.parent != root else path
-    shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
-    folder.symlink_to(folder.name)
-
-
-def odd_value(path, rng, root):
-    """Also what Python takes for JSON, or no one can read."""
-    if path.suffix != ".json":
-        return emptied(path, rng, root)
-    content = json.loads(path.read_text())
-    odd = [None, True, -1, 0, 1, 1.5, 1e308, float("inf"), float("nan"), 10**20, "", "x", "../.."]
-    odd += ["/etc", "\x00", "\ud800", "e" * 300, [], [1], {"a": 1}, [[[]]], -(10**400)]
-    places = list(_places(content))
-    holder, key = places[rng.integers(len(places))]
-    holder[key] = odd[rng.integers(len(odd))]
-    path.write_text(json.dumps(content))
-    # Another number is a valid statement, which nothing contradicts.
-    loose = key in ("scale", "missing", "ignore_class") and isinstance(holder[key], int | float)
-    return None if loose else []
-
-
-def _places(value):
-    for key, child in value.items() if isinstance(value, dict) else enumerate(value):
-        yield value, key
-        if isinstance(child, dict | list):
-            yield from _places(child)
-
-
-def nested(path, rng, root):
-    path.write_bytes(b"[" * 100_000)
-
-
-STRICT = (truncated, emptied, dangling, looping, elsewhere, folder_looping, nested)
-LOOSE = (flipped, flipped, zeroed, lengthened, rewritten, swapped, renamed, made_folder)
-# Errors about these name the file.
-NAMED = (truncated, emptied, flipped, zeroed, lengthened, rewritten)
 
 
 class Endless(BaseException):
