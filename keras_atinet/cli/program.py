@@ -9,10 +9,12 @@ import warnings
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
+from keras_atinet.cli.quiet import quiet
 from keras_atinet.settings import BACKENDS
 from keras_atinet.stopping import exit_status, handling, raise_at_once
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
+_NOBODY_READS = 141  # 128 + SIGPIPE, which Python ignores
 
 
 def main(argv=None):
@@ -23,7 +25,8 @@ def main(argv=None):
 
     Returns:
         int, the exit status: 0, 1 where a training met NaN, data have faults or a picture cannot be
-        predicted, 2 after an error of the user's, 130 after Ctrl-C, 143 after SIGTERM.
+        predicted, 2 after an error of the user's, 130 after Ctrl-C, 141 where nobody reads the
+        output any more, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
@@ -33,6 +36,10 @@ def main(argv=None):
     except KeyboardInterrupt as interrupt:
         print("keras-atinet: interrupted", file=sys.stderr)
         return exit_status(interrupt)
+    except BrokenPipeError:
+        # Whoever reads the output, `head` for instance, has seen enough. Nobody gets the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
         if debug or not _is_check(error):
@@ -43,11 +50,11 @@ def main(argv=None):
 
 def _run(arguments, argv):
     _choose_backend(arguments)
-    # Unless the user wants them, no lines of TensorFlow about its start.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # They name no file; what is wrong with a picture becomes an error that does.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    deferral.complete()
+    if deferral.deferred:
+        with quiet():
+            deferral.complete()
     from keras_atinet.internals import tensorflow_only_if_imported
 
     command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")

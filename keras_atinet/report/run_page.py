@@ -109,7 +109,7 @@ def _facts(run, config, settings, sources, model):
     versions = config["versions"]
     seconds = sum(float(row.get("seconds") or 0) for row in rows)
     size = " x ".join(map(str, settings["image_size"]))
-    yield "command", config["command"]
+    yield "command", config.get("command", "unknown")
     yield "network", f"{type(model).__name__}, filters {' '.join(map(str, settings['filters']))}"
     yield "trainable parameters", f"{runs.count_parameters(model):,}"
     yield "tasks", ", ".join(task.name for task in model.tasks)

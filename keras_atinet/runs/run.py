@@ -3,8 +3,9 @@
 import math
 import pathlib
 
-from keras_atinet.files import read_json, remove_unfinished, write_json
+from keras_atinet.files import remove_unfinished, write_json
 from keras_atinet.models.saving import damage
+from keras_atinet.runs.config import read_config
 from keras_atinet.runs.environment import machine, versions
 from keras_atinet.runs.patience import Patience
 from keras_atinet.runs.recording import USE_THE_MODELS, Backup, read_rows, write_rows
@@ -54,13 +55,14 @@ class Run:
 
         Raises:
             FileNotFoundError: if the folder is not a run.
+            ValueError: if the file is damaged.
         """
         if not self.config.is_file():
             raise FileNotFoundError(
                 "A run folder holds the file config.json, which `keras-atinet train` writes. "
                 f"Received: '{self.path}', which does not."
             )
-        return read_json(self.config)
+        return read_config(self.config)
 
     def read_settings(self):
         """The settings of the run, with the keys of `DEFAULT`."""

@@ -6,6 +6,7 @@ import keras
 
 from keras_atinet.evaluation.scoring import num_batches
 from keras_atinet.runs.bottom_line import BottomLine
+from keras_atinet.runs.config import check_known
 from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import check_labels, get_batches, get_notes, get_sources, get_tasks
 from keras_atinet.runs.environment import compute_deterministically
@@ -56,8 +57,8 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
         callbacks: further callbacks. They are called before the epoch is written down.
 
     Raises:
-        ValueError: if the data have no label of a task, see `check_labels`, or no state to resume
-            from can be read.
+        ValueError: if a setting is unknown, the data have no label of a task (`check_labels`), or
+            no state to resume from can be read.
         OSError: if the disk is full, or a file cannot be written for another reason. What was
             written before is unchanged; the folder can be resumed.
         FloatingPointError: as `MultiTaskModel.compile` says of `on_nonfinite`. The folder holds
@@ -65,6 +66,7 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
         KeyboardInterrupt: on Ctrl-C and SIGTERM, between two batches (`Interruption`). The folder
             can be resumed.
     """
+    check_known(settings)
     if settings["deterministic"]:
         compute_deterministically()
     keras.utils.set_random_seed(settings["seed"])

@@ -45,6 +45,19 @@ def test_errors_are_one_line(arguments, message, run_cli, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+def test_output_that_nobody_reads_is_no_error(run_cli, tmp_path, monkeypatch, capsys):
+    def broken(facts):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(info, "_print", broken)
+    with (tmp_path / "output").open("w") as file:
+        monkeypatch.setattr("sys.stdout", file)
+        assert run_cli("info") == 141
+        file.write("goes nowhere")
+    assert (tmp_path / "output").read_text() == ""
+    assert capsys.readouterr().err == ""
+
+
 def test_debug_and_bugs_show_the_traceback(run_cli, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         run_cli("info", tmp_path / "none.keras", "--debug")

@@ -1,4 +1,7 @@
-"""On PyTorch and JAX the command line does without TensorFlow where it is installed."""
+"""On PyTorch and JAX the command line does without TensorFlow where it is installed.
+
+It runs here as a script of its own, which imports the package after it has read its arguments.
+"""
 
 import importlib.util
 import os
@@ -18,11 +21,22 @@ import sys
 
 for name in ("matplotlib", "pandas", "sklearn"):
     sys.modules[name] = None
-from conftest import Small
-from keras_atinet import cli, runs
+import keras_atinet
+from keras_atinet import cli, deferral
 
-runs.MODELS["mtan"] = Small
+assert not hasattr(keras_atinet, "ATINet")
+complete = deferral.complete
+
+def complete_with_small():
+    complete()
+    from conftest import Small
+    from keras_atinet import runs
+
+    runs.MODELS["mtan"] = Small
+
+deferral.complete = complete_with_small
 assert cli.main(sys.argv[1:]) == 0
+from keras_atinet import ATINet, data, load_torch_checkpoint
 found = [name for name in sys.modules if name.split(".")[0] == "tensorflow"]
 assert not found, found
 """
@@ -32,11 +46,13 @@ TINY += ["--filters", *"11111", "--num-samples", "2", "--epochs", "1", "--verbos
 
 def test_a_training_imports_no_tensorflow(tmp_path):
     assert importlib.util.find_spec("tensorflow")
-    small = pathlib.Path(__file__).parents[1] / "training"
+    script = tmp_path / "keras-atinet"
+    script.write_text(SCRIPT)
+    backend, small = keras.backend.backend(), pathlib.Path(__file__).parents[1] / "training"
     path = os.pathsep.join([str(small), os.environ.get("PYTHONPATH", "")])
     process = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *TINY, "--out", str(tmp_path)],
-        env={**os.environ, "KERAS_BACKEND": keras.backend.backend(), "PYTHONPATH": path},
+        [sys.executable, script, *TINY, "--out", tmp_path / "run", "--backend", backend],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,

@@ -41,7 +41,7 @@ def test_the_test_split_chooses_no_epoch_where_a_part_is_held_out(sources):
         (["train", "val"], 0, "split 'val'", "split 'val'"),
         (["train", "test"], 0.0, "split 'test'", "split 'test'"),  # the paper's way
         (["train"], 0.1, "held out of split 'train'", "held out of split 'train'"),
-        ([None], 0.1, "held out of all", "held out of all"),
+        ([None], 0.1, "held out of all images", "held out of all images"),
     ],
 )
 def test_the_splits_of_a_run(sources, splits, share, chosen, tested):
@@ -49,6 +49,12 @@ def test_the_splits_of_a_run(sources, splits, share, chosen, tested):
     assert (found.title(found.validation), found.title(found.test)) == (chosen, tested)
     assert found.is_chosen_on_test == (chosen == tested)
     assert found.describe().endswith("epoch and to score") == (chosen == tested)
+
+
+def test_a_run_on_data_that_are_not_split_is_described(tmp_path):
+    run = runs.Run(tmp_path)
+    run.create({**runs.DEFAULT, "splits": [None]}, "keras-atinet train --data pictures")
+    assert run.read_settings()["splits"] == [None]
 
 
 @pytest.mark.parametrize(

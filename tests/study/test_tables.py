@@ -6,6 +6,7 @@ import pytest
 
 from keras_atinet import tasks as all_tasks
 from keras_atinet.evaluation.results import to_json
+from keras_atinet.settings import DEFAULT
 from keras_atinet.study import plan, summary, tables
 from keras_atinet.study.comparison import compare, sign_flip_test
 from keras_atinet.study.published import published
@@ -104,7 +105,7 @@ def test_a_task_without_labels_has_no_numbers(tmp_path):
     for number, one in enumerate(trained):
         folder = tmp_path / str(number)
         folder.mkdir()
-        settings = {"model": one.model, "balancer": one.balancer, "seed": one.seed}
+        settings = {**DEFAULT, "model": one.model, "balancer": one.balancer, "seed": one.seed}
         config = {"settings": settings, "versions": {"backend": one.backend}}
         (folder / "config.json").write_text(json.dumps(config))
         facts = {"parameters": 100, "seconds": 60.0, "seconds_per_epoch": 2.0}

@@ -10,6 +10,7 @@ from keras_atinet.data.nyuv2.splits import published_split, read_split
 from keras_atinet.data.source import Source, chosen_tasks
 from keras_atinet.data.transforms.normals_from_depth import normals_from_depth
 from keras_atinet.data.transforms.resize import resize
+from keras_atinet.files import one_line
 
 _NAME, _NUM_SAMPLES = "nyu_depth_v2_labeled", 1449
 # What the depth camera sees, 4 to 3 (0-based). Outside there is a white frame.
@@ -143,14 +144,21 @@ class NYUv2Mat(Source):
         lengths = set()
         for key in _FIELDS:
             name, channels = self._field(key)
-            field = self._file().get(name)
             expected = (3, 640, 480) if channels else (640, 480)
-            if getattr(field, "shape", (None,))[1:] != expected:
+            # Damage, and links that form a loop, are reported by exceptions of many kinds.
+            try:
+                field = self._file().get(name)
+                shape = getattr(field, "shape", ())
+            except (ValueError, ImportError):
+                raise
+            except Exception as error:
+                field, shape = one_line(error), ()
+            if len(shape) != 1 + len(expected) or shape[1:] != expected:
                 raise ValueError(
                     f"The file needs the field {name!r} with shape (N, *{expected}). Received: "
                     f"{key!r} as {field} in '{self.path}'."
                 )
-            lengths.add(len(field))
+            lengths.add(shape[0])
         return min(lengths)
 
     def _read(self, index, key):
@@ -161,7 +169,7 @@ class NYUv2Mat(Source):
         except Exception as error:
             raise ValueError(
                 "The sample cannot be read; the file may be damaged. Received: "
-                f"{key!r} (`{name}`) of sample {index + 1} in '{self.path}' ({error}). "
+                f"{key!r} (`{name}`) of sample {index + 1} in '{self.path}' ({one_line(error)}). "
                 "Download it again."
             ) from error
         return np.ascontiguousarray(array.T[_ROWS, _COLUMNS])
@@ -210,6 +218,6 @@ def _open(path):
         return h5py.File(path, "r")
     except Exception as error:
         raise ValueError(
-            f"This is no MATLAB 7.3 file, or it was cut short. Received: '{path}' ({error}). "
-            "Download it again."
+            f"This is no MATLAB 7.3 file, or it was cut short. Received: '{path}' "
+            f"({one_line(error)}). Download it again."
         ) from error

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
+from keras_atinet.files import one_line
 
 _CACHED_GROUPS = 2
 _PART = re.compile(r"-\d{5}-of-(\d{5})\b")
@@ -75,7 +76,7 @@ class Parquet(ArraySource):
 
     @functools.cached_property
     def image_size(self):
-        return self._array(0, "image").shape[1:] if len(self) else None
+        return self._stored(0, "image", 3)[0].shape[:2] if len(self) else None
 
     def __len__(self):
         return self._starts[-1]
@@ -147,8 +148,8 @@ def _opened(file):
         return parquet.ParquetFile(file)
     except Exception as error:
         raise ValueError(
-            f"This is no parquet file, or it was cut short. Received: '{file}' ({error}). "
-            "Download it again."
+            f"This is no parquet file, or it was cut short. Received: '{file}' "
+            f"({one_line(error)}). Download it again."
         ) from error
 
 
