@@ -89,12 +89,12 @@ class EpochTable(_Bar):
         columns += [Column(task, name) for task, name in headlines]
         width = shutil.get_terminal_size().columns if self.line.is_shown else None
         self._table = TextTable(columns, width, "lowest val_loss so far")
-        self._seconds = []
+        self._seconds, self._first_steps = [], 0.0
         self._waits_for_phase_2 = not getattr(self.model, "distillation_active", True)
         print(self._table.header(), flush=True)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._begin = time.perf_counter()
+        self._begin = self._part_begin = time.perf_counter()
         if self._waits_for_phase_2 and self.model.distillation_active:
             print("Phase 2: distillation is on.", flush=True)
             self._waits_for_phase_2 = False
@@ -105,14 +105,20 @@ class EpochTable(_Bar):
 
     def on_train_batch_begin(self, batch, logs=None):
         if batch:
-            self.line.update(batch)
+            self._step_ended(batch)
 
     def on_test_begin(self, logs=None):
+        self._part_begin = time.perf_counter()
         self.line.begin(self.num_held_out, "held-out batch")
 
     def on_test_batch_begin(self, batch, logs=None):
         if batch:
-            self.line.update(batch)
+            self._step_ended(batch)
+
+    def _step_ended(self, count):
+        if count == 1 and not self._seconds:
+            self._first_steps += time.perf_counter() - self._part_begin
+        self.line.update(count)
 
     def on_epoch_end(self, epoch, logs=None):
         self._seconds.append(time.perf_counter() - self._begin)
@@ -126,5 +132,7 @@ class EpochTable(_Bar):
         print(self._table.row([*cells, *map(number, values)], is_best), flush=True)
 
     def _time_of_an_epoch(self):
-        # The first compiles, and is taken only where there is no other.
-        return statistics.mean(self._seconds[1:][-_RECENT:] or self._seconds)
+        # The first compiles, in its first steps, and is taken only where there is no other.
+        if len(self._seconds) == 1:
+            return self._seconds[0] - self._first_steps
+        return statistics.mean(self._seconds[1:][-_RECENT:])

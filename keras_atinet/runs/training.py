@@ -92,7 +92,7 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     report(
         f"{type(model).__name__} for {', '.join(task.name for task in tasks)}: "
         f"{count_parameters(model):,} parameters, {keras.backend.backend()}.\n"
-        f"{sources.describe()}.\nWriting to {run.path}."
+        f"{sources.describe()}\nWriting to {run.path}"
     )
     with Interruption() as interruption, BottomLine() as line:
         if verbose is None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from keras_atinet.runs import epoch_table
 from keras_atinet.runs.bottom_line import BottomLine
 from keras_atinet.runs.epoch_table import EpochTable, TrainingBar
 from keras_atinet.runs.text_table import Column, TextTable, duration, number
@@ -113,12 +114,15 @@ def test_own_tasks_without_metrics_show_their_loss(capsys):
     assert names.split()[-2:] == ["val_loss", "loss"] and row.split()[-1] == "-"
 
 
-def test_the_time_that_is_left_does_not_count_the_first_epoch():
-    table = EpochTable(BottomLine())
-    table._seconds = [100.0]
-    assert table._time_of_an_epoch() == 100
-    table._seconds = [100.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0]
-    assert table._time_of_an_epoch() == 3
+def test_the_time_that_is_left_does_not_count_what_compiles(monkeypatch, capsys):
+    # The clock at the beginning of the epoch, after its first step, at the beginning and after the
+    # first step of the evaluation, and at the end; then at both ends of other epochs.
+    clock = iter([0, 90, 100, 130, 137, 0, 0, 9, 0, 0, 4])
+    monkeypatch.setattr(epoch_table, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    show([1.0] * 3, epochs=4)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    times = [row[-7:-5] if row[0] == "*" else row[1:3] for row in rows]
+    assert times == [["2:17", "0:51"], ["0:09", "0:18"], ["0:04", "0:06"]]
 
 
 def test_tables_are_no_wider_than_the_terminal():
