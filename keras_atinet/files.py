@@ -193,6 +193,12 @@ def _not_finite(value):
         waiting.extend((f"{place}.{key}".lstrip("."), child) for key, child in children)
 
 
+def one_line(error):
+    """What the error of another library says, in one line of 300 characters at most."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]} ..."
+
+
 def remove_unfinished(folder):
     """Removes what killed processes left of the files in a folder; no other may write to it."""
     for path in pathlib.Path(folder).glob(f"*{UNFINISHED}"):

@@ -69,7 +69,7 @@ def _open(arguments, settings):
         names = settings["splits"]
         split = arguments.split or names[-1]
         train, source = (runs.get_source(settings, name) for name in (names[0], split))
-        title = "all" if split is None else f"split '{split}'"
+        title = "all images" if split is None else f"split '{split}'"
     else:
         sources = runs.get_sources(settings)
         train, source, title = sources.train, sources.test, sources.title(sources.test)

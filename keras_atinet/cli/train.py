@@ -108,17 +108,18 @@ def print_scores(folder, settings):
     sources, is_best = runs.get_sources(settings), folder.best_loss() is not None
     name = "best" if is_best else "last (no epoch has a held-out loss)"
     print(
-        f"\nThe {name} model on {len(sources.test)} images ({sources.title(sources.test)}), beside "
-        "the best constant prediction:"
+        f"\nThe {name} model and the best constant on {len(sources.test)} images "
+        f"({sources.title(sources.test)}):"
     )
     batches = runs.get_batches(sources.test, model.tasks, *sizes)
     classes = evaluation.ClassScores(model.tasks)
-    results = evaluation.evaluate(model, batches, on_batch=classes)
+    verbose = int(sys.stdout.isatty())
+    results = evaluation.evaluate(model, batches, verbose=verbose, on_batch=classes)
     baseline = runs.constant_baseline(sources.train, model.tasks, *sizes, batches)
     print(evaluation.table(results, baseline))
     notes = classes.warnings()
     if is_best and sources.is_chosen_on_test:
-        notes.append("The epoch was chosen on these images; on others the scores would be worse.")
+        notes.append("The epoch was chosen on these images; scores on others are likely worse.")
     if classes.names:
         path = shlex.quote(str(folder.path))
         notes.append(f"Scores of each class: keras-atinet evaluate --model {path}")

@@ -1,5 +1,6 @@
 """Opens a dataset, detecting its format."""
 
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from keras_atinet.data.preparation.description import prepared_splits
 from keras_atinet.data.preparation.prepared import Prepared
 from keras_atinet.data.rooms.rooms import Rooms
 from keras_atinet.data.source import Source
-from keras_atinet.data.sources.file_names import named_files
+from keras_atinet.data.sources.file_names import named_files, subfolders
 from keras_atinet.data.sources.folder import Folder
 from keras_atinet.data.sources.hugging_face import HuggingFace
 from keras_atinet.data.sources.mtan_arrays import MTANArrays
@@ -153,13 +154,17 @@ def _parquet(path):
 
 
 def _with_images(path, suffixes):
-    # Names of the subfolders that have a folder `image` with such files; [None] for the folder.
+    # Names of the subfolders that have a folder `image`, if one of them has such files; [None] for
+    # the folder itself. So a split whose files are lost is opened, which says what is missing.
     def fits(folder):
         return any(named_files(folder / "image", suffixes))
 
     if not path.is_dir():
         return []
-    return [None] if fits(path) else [folder.name for folder in path.iterdir() if fits(folder)]
+    if fits(path):
+        return [None]
+    names = [name for name in subfolders(path) if os.path.lexists(path / name / "image")]
+    return names if any(fits(path / name) for name in names) else []
 
 
 def _ordered(names):

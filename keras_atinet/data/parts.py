@@ -60,7 +60,8 @@ def hold_out(source, share):
     if not 0 < share < 1 or len(source) < 2:
         raise ValueError(
             "A part is held out of at least two samples, a share in (0, 1). "
-            f"Received: {len(source)} samples, share={share}."
+            f"Received: {len(source)} samples, share={share}. Give more samples, another share, or "
+            "a split of its own."
         )
     count = min(max(1, round(share * len(source))), len(source) - 1)
     places = np.array_split(np.arange(len(source)), min(count, _HELD_OUT_PLACES))

@@ -76,7 +76,12 @@ class ClassScores:
         """
         truth, predicted = self._shares(task)
         return [
-            (name, "-" if np.isnan(iou) else f"{iou:.4f}", _percent(a), _percent(b))
+            (
+                name,
+                "-" if np.isnan(iou) else f"{iou:.4f}",
+                _percent(a) if a else "-",
+                _percent(b) if b else "-",
+            )
             for (name, iou), a, b in zip(self.iou()[task].items(), truth, predicted, strict=True)
         ]
 
@@ -121,4 +126,4 @@ def _mean_iou(task):
 
 
 def _percent(share):
-    return f"{100 * share:.1f} %" if share else "-"
+    return f"{100 * share:.1f} %"

@@ -6,6 +6,7 @@ import warnings
 
 import keras
 
+from keras_atinet.exporting.metadata import add_metadata, describe
 from keras_atinet.files import replacing
 from keras_atinet.settings import FORMATS
 
@@ -16,7 +17,8 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
     """Writes a network, as `for_inference` gives it, in float32, with Keras's own `export`.
 
     The file takes images `(batch, height, width, channels)` in `[0, 1]` and gives the predictions
-    by the names of the tasks. It needs neither Keras nor this package, nor any custom operator.
+    by the names of the tasks. It needs neither Keras nor this package, nor any custom operator. It
+    says what it is: `ExportedModel.metadata`.
 
     Args:
         model: `MultiTaskModel`.
@@ -62,11 +64,14 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
     if format == "torch":
         shape, options = _torch_example(shape)
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
-    with replacing(path) as new, warnings.catch_warnings():
+    metadata = describe(model, (batch_size, *folded.input_shape[1:]))
+    with replacing(path) as unfinished, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)  # of tf2onnx about NumPy
         # PyTorch's, about kernels whose layout in memory is not that of their shape.
         warnings.filterwarnings("ignore", message="No complete tensor found")
-        folded.export(str(new), format=format, verbose=False, input_signature=signature, **options)
+        options |= {"format": format, "verbose": False, "input_signature": signature}
+        folded.export(str(unfinished), **options)
+        add_metadata(unfinished, format, metadata)
     return path
 
 

@@ -1,10 +1,12 @@
 """Exported files, each in its own runtime."""
 
+import json
 import pathlib
 
 import numpy as np
 
 from keras_atinet.exporting.formats import FORMATS, check_packages
+from keras_atinet.exporting.metadata import KEY, read_from_files
 
 
 class ExportedModel:
@@ -14,6 +16,11 @@ class ExportedModel:
         path: str or path, as `export_model` wrote it; files of `quantize` as well.
         precision: `"float32"` or `"bfloat16"`, what OpenVINO computes in what is not int8. Left to
             itself it takes bfloat16 wherever the processor has it. Defaults to `"float32"`.
+
+    Attributes:
+        metadata: dict, what the file says of itself: `version`, `network`, `image` (`shape`,
+            `layout`, `channels`, `range`) and `tasks`, by name (`kind`, `channels`, and for classes
+            `class_names` and `class_colors`). None of files that this package did not write.
 
     Call arguments:
         images: float32 array `(batch, height, width, channels)` in `[0, 1]`.
@@ -29,6 +36,7 @@ class ExportedModel:
     Example:
         >>> model = ExportedModel("best.onnx")
         >>> depth = model(images)["depth"]
+        >>> names = model.metadata["tasks"]["segmentation"]["class_names"]
     """
 
     def __init__(self, path, precision="float32"):
@@ -45,7 +53,8 @@ class ExportedModel:
         (self.format,) = names
         check_packages([RUNTIMES[self.format]], f"runs the format '{self.format}'")
         options = {"precision": precision} if self.format == "openvino" else {}
-        self._predict = _LOADERS[self.format](str(self.path), **options)
+        self._predict, metadata = _LOADERS[self.format](self.path, **options)
+        self.metadata = json.loads(metadata) if metadata else None
 
     def __call__(self, images):
         outputs = self._predict(np.ascontiguousarray(images, "float32"))
@@ -55,39 +64,47 @@ class ExportedModel:
 def _load_saved_model(path):
     import tensorflow as tf
 
-    model = tf.saved_model.load(path)
+    model = tf.saved_model.load(str(path))
     # Its function alone would not keep the weights.
-    return lambda images: model.serve(images)
+    return lambda images: model.serve(images), read_from_files(path)
 
 
 def _load_onnx(path):
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return lambda images: dict(zip(names, session.run(names, {"image": images}), strict=True))
+    metadata = session.get_modelmeta().custom_metadata_map.get(KEY)
+
+    def predict(images):
+        return dict(zip(names, session.run(names, {"image": images}), strict=True))
+
+    return predict, metadata
 
 
 def _load_openvino(path, precision):
     import openvino
 
     hint = {"float32": "f32", "bfloat16": "bf16"}[precision]
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+    core = openvino.Core()
+    network = core.read_model(path)
+    metadata = network.get_rt_info(KEY).astype(str) if network.has_rt_info(KEY) else None
+    model = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": hint})
 
     def predict(images):
         results = model(images)
         # Copied: the next call writes to the same memory.
         return {output.any_name: np.array(results[output]) for output in model.outputs}
 
-    return predict
+    return predict, metadata
 
 
 def _load_litert(path):
     from ai_edge_litert.interpreter import Interpreter
 
     # A runner gives every size its own memory.
-    runner = Interpreter(path).get_signature_runner("serving_default")
-    return lambda images: runner(image=images)
+    runner = Interpreter(str(path)).get_signature_runner("serving_default")
+    return lambda images: runner(image=images), read_from_files(path)
 
 
 def _load_torch(path):
@@ -99,7 +116,7 @@ def _load_torch(path):
         with torch.no_grad():
             return program(torch.from_numpy(images))
 
-    return predict
+    return predict, read_from_files(path)
 
 
 # The package that runs each format.

@@ -57,7 +57,7 @@ class Sources(NamedTuple):
 
     def title(self, source):
         """Where the images of `validation` or `test` are from, str."""
-        split = "all" if source.split is None else f"split '{source.split}'"
+        split = "all images" if source.split is None else f"split '{source.split}'"
         return f"held out of {split}" if self._is_part(source) else split
 
     def describe(self):

@@ -37,19 +37,20 @@ def get_model(settings, tasks):
     balancer = settings["balancer"]
     if balancer == "dwa":
         balancer = DynamicWeightAverage(settings["temperature"])
-    model.compile(_optimizer(settings), balancer, on_nonfinite=settings["on_nonfinite"])
+    model.compile(get_optimizer(settings), balancer, on_nonfinite=settings["on_nonfinite"])
     return model
 
 
-def _optimizer(settings):
+def get_optimizer(settings):
+    """Adam, or with weight decay AdamW, which leaves biases and normalization alone."""
     accumulate = settings["accumulate"]
     options = {"gradient_accumulation_steps": accumulate} if accumulate > 1 else {}
     rate, decay = settings["learning_rate"], settings["weight_decay"]
     if not decay:
         return keras.optimizers.Adam(rate, **options)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=decay, **options)
-    # A regular expression: names other than that of a convolution's kernel.
-    optimizer.exclude_from_weight_decay(var_names=["^(?!kernel$)"])
+    # A regular expression: all but the kernels of convolutions, on TensorFlow "kernel:0".
+    optimizer.exclude_from_weight_decay(var_names=["^(?!.*kernel)"])
     return optimizer
 
 

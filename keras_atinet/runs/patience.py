@@ -27,7 +27,7 @@ class Patience(keras.callbacks.EarlyStopping):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         for row in self.rows:
-            self.on_epoch_end(int(row["epoch"]), {"val_loss": float(row["val_loss"])})
+            self.on_epoch_end(int(row["epoch"]), {"val_loss": float(row.get("val_loss") or "nan")})
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)

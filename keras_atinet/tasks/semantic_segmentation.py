@@ -101,7 +101,7 @@ class SemanticSegmentation(Task):
         if class_colors is None:
             class_colors = NYU13_CLASSES.values() if is_nyu13 else _palette(self.num_classes)
         self.class_names = list(class_names) if class_names is not None else None
-        self.class_colors = [tuple(int(value) for value in color) for color in class_colors]
+        self.class_colors = _as_colors(class_colors, name)
         self.class_weights = None if class_weights is None else _as_weights(class_weights, name)
         for argument in ("class_names", "class_colors", "class_weights"):
             values = getattr(self, argument)
@@ -210,6 +210,20 @@ class SemanticSegmentation(Task):
             "class_colors": self.class_colors,
             "class_weights": self.class_weights,
         }
+
+
+def _as_colors(class_colors, name):
+    try:
+        colors = np.array([tuple(color) for color in class_colors], "float64").reshape(-1, 3)
+        valid = np.all((colors >= 0) & (colors <= 255))
+    except (TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"`class_colors` of task '{name}' must be RGB triples of numbers in [0, 255]. "
+            f"Received: {class_colors}."
+        )
+    return [tuple(color) for color in colors.astype(int).tolist()]
 
 
 def _as_weights(values, name):

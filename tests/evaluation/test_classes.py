@@ -51,6 +51,8 @@ def test_the_table_tells_that_all_is_one_class():
         ["person", "0.0000", "5.3", "%", "-"],
         ["car", "-", "-", "-"],
     ]
+    nothing_right, _ = classes_of(None, truth=np.where(PREDICTED == 0, 3, TRUTH))
+    assert nothing_right.warnings()[0].endswith("predicted as class 0; 0.0 % are.")
     # Of these, nearly all pixels are road.
     mostly, _ = classes_of(None, truth=np.where(PREDICTED == 0, 0, TRUTH))
     assert mostly.warnings() == []

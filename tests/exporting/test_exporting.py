@@ -72,6 +72,13 @@ def test_fixed_size_any_batch(format, atinet, tmp_path):
     for batch in (1, 3):
         assert_equal(path, atinet, images(batch))
     check_operators(path, format)
+    metadata = ExportedModel(path).metadata
+    assert metadata["image"]["shape"] == [None, *SHAPE] and metadata["image"]["range"] == [0, 1]
+    segmentation, normal = (metadata["tasks"][name] for name in ("segmentation", "normal"))
+    assert normal == {"kind": "normal", "channels": 3}
+    assert segmentation["kind"] == "segmentation" and segmentation["channels"] == 13
+    assert segmentation["class_names"] == atinet.tasks[0].class_names
+    assert list(map(tuple, segmentation["class_colors"])) == atinet.tasks[0].class_colors
 
 
 def check_operators(path, format):
@@ -79,7 +86,11 @@ def check_operators(path, format):
     if format == "onnx":
         import onnx
 
-        nodes = onnx.load(path).graph.node
+        graph = onnx.load(path).graph
+        for value in (*graph.input, *graph.output):
+            sizes = [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
+            assert sizes[:3] == ["batch", *SHAPE[:2]]
+        nodes = graph.node
         assert {node.domain for node in nodes} <= {""}
         assert "BatchNormalization" not in {node.op_type for node in nodes}
     if format == "litert":
@@ -110,6 +121,7 @@ def test_int8(format, split, tmp_path):
     exact, coarse = ExportedModel(path)(x), ExportedModel(out)(x)
     error = np.abs(coarse["depth"] - exact["depth"]).mean()
     assert 0 < error < 0.3 * exact["depth"].std()
+    assert ExportedModel(out).metadata == ExportedModel(path).metadata
     with pytest.raises(ValueError, match="another file"):
         quantize(path, path, x)
 

@@ -41,7 +41,7 @@ def test_the_test_split_chooses_no_epoch_where_a_part_is_held_out(sources):
         (["train", "val"], 0, "split 'val'", "split 'val'"),
         (["train", "test"], 0.0, "split 'test'", "split 'test'"),  # the paper's way
         (["train"], 0.1, "held out of split 'train'", "held out of split 'train'"),
-        ([None], 0.1, "held out of all", "held out of all"),
+        ([None], 0.1, "held out of all images", "held out of all images"),
     ],
 )
 def test_the_splits_of_a_run(sources, splits, share, chosen, tested):

@@ -65,6 +65,12 @@ def test_get_tasks_refuses(tasks, message):
         standardize_tasks(tasks)
 
 
+@pytest.mark.parametrize("colors", [5, [(0, 0)] * 2, [(0, 0, 256)] * 2, [(0, 0, "x")] * 2])
+def test_colors_are_checked(colors):
+    with pytest.raises(ValueError, match="RGB triples"):
+        SemanticSegmentation(2, class_colors=colors)
+
+
 @pytest.mark.parametrize("arguments", [{"class_names": ["a", "b"]}, {"class_colors": [(0, 0, 0)]}])
 def test_names_and_colors_are_one_per_class(arguments):
     with pytest.raises(ValueError, match=rf"`{next(iter(arguments))}`.*5 classes. Received"):

@@ -10,6 +10,7 @@ from keras_atinet.data.nyuv2.splits import published_split, read_split
 from keras_atinet.data.source import Source, chosen_tasks
 from keras_atinet.data.transforms.normals_from_depth import normals_from_depth
 from keras_atinet.data.transforms.resize import resize
+from keras_atinet.files import one_line
 
 _NAME, _NUM_SAMPLES = "nyu_depth_v2_labeled", 1449
 # What the depth camera sees, 4 to 3 (0-based). Outside there is a white frame.
@@ -161,7 +162,7 @@ class NYUv2Mat(Source):
         except Exception as error:
             raise ValueError(
                 "The sample cannot be read; the file may be damaged. Received: "
-                f"{key!r} (`{name}`) of sample {index + 1} in '{self.path}' ({error}). "
+                f"{key!r} (`{name}`) of sample {index + 1} in '{self.path}' ({one_line(error)}). "
                 "Download it again."
             ) from error
         return np.ascontiguousarray(array.T[_ROWS, _COLUMNS])
@@ -210,6 +211,6 @@ def _open(path):
         return h5py.File(path, "r")
     except Exception as error:
         raise ValueError(
-            f"This is no MATLAB 7.3 file, or it was cut short. Received: '{path}' ({error}). "
-            "Download it again."
+            f"This is no MATLAB 7.3 file, or it was cut short. Received: '{path}' "
+            f"({one_line(error)}). Download it again."
         ) from error

@@ -1,6 +1,7 @@
 """Which samples of NYUv2's MATLAB file are in which split."""
 
 from keras_atinet.data.nyuv2.labelled_set import labelled_set
+from keras_atinet.files import one_line
 
 _FIELDS = {"train": "trainNdxs", "test": "testNdxs"}
 
@@ -58,5 +59,5 @@ def _numbers(path, field):
     except Exception as error:
         raise ValueError(
             f"The file must be a MATLAB 5 file with the field `{field}`. "
-            f"Received: '{path}' ({type(error).__name__}: {error})."
+            f"Received: '{path}' ({type(error).__name__}: {one_line(error)})."
         ) from error

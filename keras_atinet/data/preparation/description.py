@@ -1,5 +1,6 @@
 """The file `prepared.json`, which describes a split in the prepared format."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -8,7 +9,8 @@ from keras_atinet.data import rules
 from keras_atinet.data.kinds import array_kind, described, missing_value
 from keras_atinet.data.preparation.packing import packed_dtype
 from keras_atinet.data.rules import check
-from keras_atinet.files import read_json
+from keras_atinet.data.sources.file_names import subfolders
+from keras_atinet.files import one_line, read_json
 
 FORMAT = 1
 DESCRIPTION = "prepared.json"
@@ -44,10 +46,17 @@ def array_form(name, description):
 
 
 def prepared_splits(path):
-    """Names of the splits in a folder that are completely prepared; none for any other folder."""
-    files = pathlib.Path(path).glob(f"*/{DESCRIPTION}")
+    """Names of the splits in a folder that are completely prepared; none for any other folder.
+
+    A split whose description is lost counts as well, so that it is not left out without a word.
+    """
+    path = pathlib.Path(path)
+    if not any(path.glob(f"*/{DESCRIPTION}")):
+        return []
     # A split that is not complete ends with ".part".
-    return sorted(file.parent.name for file in files if file.is_file() and not file.parent.suffix)
+    names = [name for name in subfolders(path) if "." not in name]
+    files = (DESCRIPTION, f"{PRESENT}.npy")
+    return sorted(name for name in names if any(os.path.lexists(path / name / f) for f in files))
 
 
 def read_description(root):
@@ -58,12 +67,14 @@ def read_description(root):
         ValueError: if the file is damaged, of another version, or the split unfinished.
     """
     file = root / DESCRIPTION
-    if not file.is_file():
+    if not root.is_dir():
         raise FileNotFoundError(
             f"There is no such prepared split. Expected: one of {prepared_splits(root.parent)} in "
             f"'{root.parent}'. Received: split={root.name!r}."
         )
     try:
+        if not file.is_file():
+            raise ValueError("the file is missing")
         description = read_json(file)
         check(file, description, _RULES)
         if description["format"] != FORMAT or description["written"] != description["samples"]:
@@ -76,6 +87,7 @@ def read_description(root):
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"The description of a prepared split is damaged or of another version. "
-            f"Received: '{file}' ({type(error).__name__}: {error}). Prepare the data again."
+            f"Received: '{file}' ({type(error).__name__}: {one_line(error)}). "
+            "Prepare the data again."
         ) from error
     return description

@@ -10,6 +10,7 @@ from keras_atinet.data.preparation.description import PRESENT, array_form, read_
 from keras_atinet.data.preparation.packing import unpack
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.source import Source
+from keras_atinet.files import one_line
 
 
 class Prepared(Source):
@@ -96,7 +97,7 @@ class Prepared(Source):
         except Exception as error:
             raise ValueError(
                 f"The array of {name!r} cannot be read; it may be cut short. "
-                f"Received: '{path}' ({error}). Remove the folder and prepare it again."
+                f"Received: '{path}' ({one_line(error)}). Remove the folder and prepare it again."
             ) from error
         if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
             raise ValueError(

@@ -13,6 +13,7 @@ from keras_atinet.data.opening import open_source, recognize
 from keras_atinet.data.preparation.problems import problems
 from keras_atinet.data.sources.folder import Folder
 from keras_atinet.data.sources.target_files import as_classes, stored_labels
+from keras_atinet.files import one_line
 
 
 class Verification:
@@ -157,7 +158,7 @@ class _LenientFolder(Folder):
 def _text(source, index, error):
     if isinstance(error, ValueError):
         return str(error)
-    return f"{source.where(index)}: {type(error).__name__}: {error}"
+    return f"{source.where(index)}: {type(error).__name__}: {one_line(error)}"
 
 
 def _fingerprint(sample):

@@ -9,6 +9,7 @@ from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.source import Source, chosen_tasks
 from keras_atinet.data.sources.cleaning import finite, float32, unit_vectors
 from keras_atinet.data.sources.normal_axes import as_matrix, matching_axes
+from keras_atinet.files import one_line
 
 _SAMPLES_FOR_AXES = 8
 
@@ -98,8 +99,8 @@ class ArraySource(Source):
             array = self._array(index, key)
         except Exception as error:
             raise ValueError(
-                f"The array cannot be read; it may be cut short. Received: {where} ({error}). "
-                "Write or download it again, or remove it."
+                f"The array cannot be read; it may be cut short. Received: {where} "
+                f"({one_line(error)}). Write or download it again, or remove it."
             ) from error
         if array is None and key != "image":
             return None, where

@@ -2,6 +2,23 @@
 
 import unicodedata
 
+_NOWHERE = "A link must lead somewhere. Received: '{}', which does not. Remove it, or renew it."
+
+
+def subfolders(path):
+    """Sorted names of the folders in a folder.
+
+    Raises:
+        ValueError: if there is a link that leads nowhere and may have been to a folder.
+    """
+    names = []
+    for entry in path.iterdir():
+        if entry.is_dir():
+            names.append(entry.name)
+        elif entry.is_symlink() and not entry.suffix and not entry.exists():
+            raise ValueError(_NOWHERE.format(entry))
+    return sorted(names)
+
 
 def named_files(folder, suffixes):
     """Yields the files with one of the suffixes, in the order of their names.
@@ -32,7 +49,7 @@ def files_by_name(folder, suffixes, refuse):
     for path in named_files(folder, suffixes):
         name = unicodedata.normalize("NFC", path.stem)
         if not path.is_file():
-            refuse(f"Every file must be there. Received: '{path}', a link that leads nowhere.")
+            refuse(_NOWHERE.format(path))
         elif name not in files:
             files[name] = path
         elif files[name].stem == path.stem:

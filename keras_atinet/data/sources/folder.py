@@ -9,14 +9,13 @@ import numpy as np
 from keras_atinet.data.kinds import CLASS_FACTS
 from keras_atinet.data.source import Source
 from keras_atinet.data.sources.dataset_json import read_dataset_json
-from keras_atinet.data.sources.file_names import files_by_name
+from keras_atinet.data.sources.file_names import files_by_name, subfolders
 from keras_atinet.data.sources.folder_facts import (
     checked_facts,
     default_tasks,
     guess_tasks,
     notes,
     subfolder,
-    subfolders,
 )
 from keras_atinet.data.sources.pictures import (
     PICTURES,
@@ -271,6 +270,8 @@ def _split_root(path, split):
         raise FileNotFoundError(f"`path` must be a folder. Received: path='{path}'.")
     if split is None or (path / split / "image").is_dir():
         return path if split is None else path / split
+    if (path / split).is_dir():
+        subfolders(path / split)  # raises where `image` is a link that leads nowhere
     splits = [name for name in subfolders(path) if (path / name / "image").is_dir()]
     if (path / "image").is_dir():
         hint = "The folder has no splits; read it with split=None."

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from keras_atinet.data.kinds import KINDS, kind_of
+from keras_atinet.data.sources.file_names import subfolders
 
 _AXES = "x right, y down, z forward"
 # `label13` has 13 classes; `label2023` is of a year.
@@ -49,11 +50,6 @@ def notes(facts, chosen, stated):
                 "`num_classes` in dataset.json states another number"
             )
     return tuple(lines)
-
-
-def subfolders(path):
-    """Sorted names of the folders in a folder."""
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
 
 
 def subfolder(root, name):

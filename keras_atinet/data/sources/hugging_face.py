@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
+from keras_atinet.files import one_line
 
 
 class HuggingFace(ArraySource):
@@ -50,7 +51,7 @@ class HuggingFace(ArraySource):
         except Exception as error:
             raise FileNotFoundError(
                 "The data cannot be loaded from the Hugging Face hub or its cache. "
-                f"Received: name={name!r}, split={split!r} ({error})."
+                f"Received: name={name!r}, split={split!r} ({one_line(error)})."
             ) from error
         self._rows = stored.with_format("numpy")
         columns = stored.column_names

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
-from keras_atinet.data.sources.file_names import named_files
+from keras_atinet.data.sources.file_names import named_files, subfolders
 
 _FOLDERS = {"image": "image", "segmentation": "label", "depth": "depth", "normal": "normal"}
 
@@ -47,7 +47,11 @@ class MTANArrays(ArraySource):
     def __init__(self, path, split="train", tasks=None, normal_axes=None):
         self.path = pathlib.Path(path)
         self._root = _split_root(self.path, split)
-        files = {key: _files(self._root / folder) for key, folder in _FOLDERS.items()}
+        folders = subfolders(self._root)
+        files = {
+            key: _files(self._root / folder) if folder in folders else {}
+            for key, folder in _FOLDERS.items()
+        }
         if not files["image"]:
             raise FileNotFoundError(
                 "A split needs arrays 0.npy, 1.npy, ... in its folder `image`. "
@@ -90,6 +94,8 @@ def _split_root(path, split):
     for name in (split, "val") if split == "test" else (split,):
         if (path / name / "image").is_dir():
             return path / name
+        if (path / name).is_dir():
+            subfolders(path / name)  # raises where `image` is a link that leads nowhere
     splits = sorted(folder.parent.name for folder in path.glob("*/image"))
     raise FileNotFoundError(
         f"There are no arrays for this split in '{path}'. "

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_atinet.data.nyuv2.classes import NYU13_TASKS
 from keras_atinet.data.sources.array_source import ArraySource
+from keras_atinet.files import one_line
 
 _CACHED_GROUPS = 2
 _PART = re.compile(r"-\d{5}-of-(\d{5})\b")
@@ -147,8 +148,8 @@ def _opened(file):
         return parquet.ParquetFile(file)
     except Exception as error:
         raise ValueError(
-            f"This is no parquet file, or it was cut short. Received: '{file}' ({error}). "
-            "Download it again."
+            f"This is no parquet file, or it was cut short. Received: '{file}' "
+            f"({one_line(error)}). Download it again."
         ) from error
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_atinet.data.sources.pillow import pillow
+from keras_atinet.files import one_line
 
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 UPRIGHT, SIDEWAYS = 1, (5, 6, 7, 8)  # EXIF orientations: no turn; height and width change places
@@ -205,7 +206,7 @@ def _opened(path):
 def damaged(path, error):
     """The error to raise for what a decoder raised."""
     return ValueError(
-        f"The file cannot be decoded; it may be cut short. Received: '{path}' ({error}). "
+        f"The file cannot be decoded; it may be cut short. Received: '{path}' ({one_line(error)}). "
         "Write it again or remove it."
     )
 

@@ -4,6 +4,7 @@ import functools
 
 from keras_atinet.data.nyuv2.tfds_encoding import decode, read_picture
 from keras_atinet.data.source import Source, chosen_tasks
+from keras_atinet.files import one_line
 
 
 class TFDS(Source):
@@ -68,7 +69,7 @@ class TFDS(Source):
         except Exception as error:
             raise ValueError(
                 "The picture cannot be decoded; its file may be damaged. Received: "
-                f"{key!r} of {self.where(index)} ({error}). Prepare the data again."
+                f"{key!r} of {self.where(index)} ({one_line(error)}). Prepare the data again."
             ) from error
         return decode(pictures)
 
@@ -102,7 +103,7 @@ def _opened(name, split, data_dir):
     except (AssertionError, NotImplementedError, ValueError) as error:
         raise FileNotFoundError(
             f"There are no data for random access. Received: name={name!r}, split={split!r}, "
-            f"data_dir={data_dir!r} ({error}). "
+            f"data_dir={data_dir!r} ({one_line(error)}). "
             "Prepare them, after `import keras_atinet.data.nyuv2.tfds_builder`, by "
             f"`tfds.builder({name!r}, file_format='array_record').download_and_prepare(...)`."
         ) from error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_atinet import runs
-from keras_atinet.data import Folder, Subset, prepare, splits
+from keras_atinet.data import Folder, Subset, open_source, prepare, splits
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.backend_free
@@ -251,14 +251,23 @@ def test_folders_are_no_pictures_and_links_lead_somewhere(root):
     (images / "d.png").mkdir()
     (images / "._a.png").write_bytes(b"of macOS")
     (root / "val" / "image" / "e.png").mkdir(parents=True)
-    assert len(Folder(root)) == 3 and splits(root) == ["train"]
+    assert len(Folder(root)) == 3
+    # A split without pictures is not left out without a word, or another would take its place.
+    assert splits(root) == ["train", "val"]
+    with pytest.raises(FileNotFoundError, match="needs pictures"):
+        Folder(root, "val")
     (images / "e.png").symlink_to(images / "a.png")
     assert len(Folder(root)) == 4
     for target in (root / "nowhere.png", images / "f.png"):
         (images / "f.png").symlink_to(target)
-        with pytest.raises(ValueError, match=r"image/f\.png', a link that leads nowhere"):
+        with pytest.raises(ValueError, match=r"A link must lead somewhere.*image/f\.png"):
             Folder(root)
         (images / "f.png").unlink()
+    for place in (root / "train" / "edges", root / "extra"):
+        place.symlink_to(place.name)
+        with pytest.raises(ValueError, match=f"A link must lead somewhere.*{place.name}"):
+            open_source(root)
+        place.unlink()
 
 
 def test_missing_parts_are_named(root):
