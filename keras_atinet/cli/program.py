@@ -15,6 +15,8 @@ from keras_atinet.settings import BACKENDS
 from keras_atinet.stopping import exit_status, handling, raise_at_once
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
+_format_with_code = warnings.formatwarning
+_NOBODY_READS = 141  # 128 + SIGPIPE, which Python ignores
 
 
 def main(argv=None):
@@ -25,22 +27,32 @@ def main(argv=None):
 
     Returns:
         int, the exit status: 0, 1 where a training met NaN, data have faults or a picture cannot be
-        predicted, 2 after an error of the user's, 130 after Ctrl-C, 143 after SIGTERM.
+        predicted, 2 after an error of the user's, 130 after Ctrl-C, 141 where nobody reads the
+        output any more, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
     try:
+        warnings.formatwarning = _format_warning
         with handling(raise_at_once, [signal.SIGTERM]):
             return _run(arguments, argv)
     except KeyboardInterrupt as interrupt:
-        print("keras-atinet: interrupted", file=sys.stderr)
+        # There may be a bar on the line.
+        start = "\n" if sys.stderr.isatty() else ""
+        print(f"{start}keras-atinet: interrupted", file=sys.stderr)
         return exit_status(interrupt)
+    except BrokenPipeError:
+        # Whoever reads the output, `head` for instance, has seen enough. Nobody gets the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
         if debug or not _is_check(error):
             raise
         print(f"keras-atinet: error: {error}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
+    finally:
+        warnings.formatwarning = _format_with_code
 
 
 def _run(arguments, argv):
@@ -76,6 +88,13 @@ def _choose_backend(arguments):
             f"The command needs the backend '{backend}', but Keras has been imported with another. "
             f"Received: '{used}'. Set the environment variable KERAS_BACKEND={backend} before."
         )
+
+
+def _format_warning(message, category, *where):
+    """A warning to the user, without the line of code that it comes from."""
+    if category is UserWarning:
+        return f"keras-atinet: warning: {message}\n"
+    return _format_with_code(message, category, *where)
 
 
 def _is_check(error):

@@ -1,5 +1,6 @@
 """What `config.json` of a run folder may hold."""
 
+from keras_atinet.files import read_json
 from keras_atinet.settings import (
     AUGMENTATIONS,
     BACKENDS,
@@ -10,6 +11,10 @@ from keras_atinet.settings import (
     SCHEDULES,
 )
 
+_WAY_OUT = (
+    "Put it back from a copy, or begin a new run; the models of this one can be used as they are, "
+    "copied to another folder."
+)
 # Without them a run would be another.
 _REQUIRED = ("data", "model", "epochs", "seed")
 _CHOICES = {
@@ -27,22 +32,22 @@ _HIGHEST = 2**62
 _LENGTHS = {"image_size": (2,), "filters": (5,), "splits": (1, 2, 3)}
 
 
-def check_config(config, file):
-    """Refuses what `Run.create` cannot have written.
-
-    Args:
-        config: dict, the content of a `config.json`.
-        file: path of it, for the error.
+def read_config(file):
+    """What `Run.create` wrote.
 
     Raises:
-        ValueError: if there are no settings or versions, or one cannot be.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged: no JSON, no settings or versions, or one that cannot be.
     """
+    try:
+        config = read_json(file)
+    except ValueError as error:
+        raise ValueError(f"{error} {_WAY_OUT}") from error
     for problem in _problems(config):
         raise ValueError(
-            f"The description of a run is damaged: {problem}. Received: '{file}'. Put it back from "
-            "a copy, or begin a new run; the models of this one can be used as they are, with "
-            "`--model FILE --data SOURCE`."
+            f"The description of a run is damaged: {problem}. Received: '{file}'. {_WAY_OUT}"
         )
+    return config
 
 
 def check_known(settings):
@@ -87,6 +92,8 @@ def _fits(key, value):
 
 
 def _is_like(key, value, example):
+    if key == "splits" and value == [None]:  # data that are not split
+        return True
     if isinstance(example, list):
         is_list = isinstance(value, list) and len(value) > 0
         return is_list and all(_is_like(key, entry, example[0]) for entry in value)

@@ -82,6 +82,8 @@ class Backup(keras.callbacks.Callback):
                     "A state does not fit the network that the settings describe. "
                     f"Received: '{states[number]}' ({_first_line(error)}). Were they changed?"
                 ) from error
+            if number < max(states):
+                report(f"Training resumes after epoch {number}.")
             return number
         if states:
             raise ValueError(
@@ -184,8 +186,10 @@ def read_rows(path):
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             rows = list(reader)
+            if "epoch" not in (reader.fieldnames or ()):
+                raise ValueError("it has no column 'epoch'")
             epochs = [int(row["epoch"]) for row in rows]
-            if epochs != sorted(set(epochs)) or "epoch" not in reader.fieldnames:
+            if epochs != sorted(set(epochs)):
                 raise ValueError("its epochs are not in order")
             for row in rows:
                 # A line that is cut short has `None`, a longer one a list.

@@ -3,9 +3,9 @@
 import math
 import pathlib
 
-from keras_atinet.files import read_json, remove_unfinished, write_json
+from keras_atinet.files import remove_unfinished, write_json
 from keras_atinet.models.saving import damage
-from keras_atinet.runs.config import check_config
+from keras_atinet.runs.config import read_config
 from keras_atinet.runs.environment import machine, versions
 from keras_atinet.runs.patience import Patience
 from keras_atinet.runs.recording import USE_THE_MODELS, Backup, read_rows, write_rows
@@ -62,9 +62,7 @@ class Run:
                 "A run folder holds the file config.json, which `keras-atinet train` writes. "
                 f"Received: '{self.path}', which does not."
             )
-        config = read_json(self.config)
-        check_config(config, self.config)
-        return config
+        return read_config(self.config)
 
     def read_settings(self):
         """The settings of the run, with the keys of `DEFAULT`."""

@@ -23,17 +23,20 @@ def find_model(path):
     file = Run(path).best if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"There is no model '{file}'. `--model` takes a .keras file, or a run folder in which "
-            "at least one epoch is done."
+            f"There is no model '{file}'. Name a .keras file, or a run folder in which at least "
+            "one epoch is done."
         )
     if file.suffix != ".keras":
         raise ValueError(f"A model is a .keras file. Received: '{file}'.")
-    found = damage(file)
-    if found:
-        last = file.with_name("last.keras")
-        other = f" Take another, such as '{last}'." if file != last and last.is_file() else ""
-        raise ValueError(f"The model is damaged. Received: '{file}' ({found}).{other}")
+    _check_complete(file)
     return file, Run(file.parent)
+
+
+def _check_complete(file):
+    found, last = damage(file), file.with_name("last.keras")
+    if found:
+        other = "" if damage(last) else f" Take another, such as '{last}'."
+        raise ValueError(f"The model is damaged. Received: '{file}' ({found}).{other}")
 
 
 def load_model(file):
@@ -42,12 +45,14 @@ def load_model(file):
     Raises:
         ValueError: if the file cannot be loaded, or holds something else.
     """
+    _check_complete(pathlib.Path(file))
     try:
         model = keras.saving.load_model(file)
     # What the file asks for may be missing in many ways, which exceptions of many kinds report.
     except Exception as error:
+        what = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"The model cannot be loaded. Received: '{file}' ({type(error).__name__}: {error}). "
+            f"The model cannot be loaded. Received: '{file}' ({type(error).__name__}: {what}). "
             "If classes of your own are in it, import them before."
         ) from error
     if not isinstance(model, models.MultiTaskModel):

@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import pytest
 
@@ -45,6 +47,33 @@ def test_errors_are_one_line(arguments, message, run_cli, tmp_path, capsys):
     assert error.startswith("keras-atinet: error: ") and message.format(tmp=tmp_path) in error
     assert "Traceback" not in error
     assert not (tmp_path / "new").exists()
+
+
+def test_warnings_are_one_line(run_cli, monkeypatch, capsys):
+    def warn(arguments, argv):
+        for category in (UserWarning, DeprecationWarning):
+            print(warnings.formatwarning("odd data", category, "file.py", 3, "code"))
+
+    before = warnings.formatwarning
+    monkeypatch.setattr(info, "run", warn)
+    assert run_cli("info") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["keras-atinet: warning: odd data", ""]
+    assert lines[2:4] == ["file.py:3: DeprecationWarning: odd data", "  code"]
+    assert warnings.formatwarning is before
+
+
+def test_output_that_nobody_reads_is_no_error(run_cli, tmp_path, monkeypatch, capsys):
+    def broken(facts):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(info, "_print", broken)
+    with (tmp_path / "output").open("w") as file:
+        monkeypatch.setattr("sys.stdout", file)
+        assert run_cli("info") == 141
+        file.write("goes nowhere")
+    assert (tmp_path / "output").read_text() == ""
+    assert capsys.readouterr().err == ""
 
 
 def test_debug_and_bugs_show_the_traceback(run_cli, tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ import pytest
 
 import keras_atinet
 from keras_atinet import runs
-from keras_atinet.runs.config import OPTIONAL, check_config, check_known
+from keras_atinet.files import write_json
+from keras_atinet.runs.config import OPTIONAL, check_known, read_config
 from keras_atinet.settings import DEFAULT, PAPER, SCALES
 
 pytestmark = pytest.mark.backend_free
@@ -54,17 +55,30 @@ def test_what_no_run_has_is_told(part, key, value, expected, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["data", "model", "epochs", "seed"])
-def test_a_lost_setting_is_no_default(key):
+def test_a_lost_setting_is_no_default(key, tmp_path):
     settings = {name: value for name, value in DEFAULT.items() if name != key}
+    write_json(tmp_path / "config.json", {**CONFIG, "settings": settings})
     with pytest.raises(ValueError, match=f"its settings lack '{key}'"):
-        check_config({**CONFIG, "settings": settings}, "config.json")
+        read_config(tmp_path / "config.json")
 
 
-def test_what_runs_write_is_right():
+@pytest.mark.parametrize(
+    "content", ["", '{"settings": {"da', "[]", "\udcff", pytest.param(100_000 * "[", id="nested")]
+)
+def test_what_is_no_description_is_told(content, tmp_path):
+    run = runs.Run(tmp_path)
+    run.config.write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ValueError, match=r"Put it back from a copy, or begin a new run") as raised:
+        run.read_settings()
+    assert str(run.config) in str(raised.value)
+
+
+def test_what_runs_write_is_right(tmp_path):
     given = {"tasks": ["depth"], "patience": 3, "remat": "attention", "class_weights": "balanced"}
     given |= {"weights": "best.keras", "splits": ["train"], "learning_rate": 1, "augment": False}
     for settings in (DEFAULT, PAPER, *SCALES.values(), {**DEFAULT, **given}):
-        check_config({**CONFIG, "settings": settings}, "config.json")
+        write_json(tmp_path / "config.json", {**CONFIG, "settings": settings})
+        assert read_config(tmp_path / "config.json")["settings"] == settings
         check_known(settings)
     # A setting that is `None` by default says there what else it may be.
     assert set(OPTIONAL) == {key for key, value in DEFAULT.items() if value is None}
