@@ -6,6 +6,10 @@ import pathlib
 from keras_atinet.cli.options.shared import SOURCES
 from keras_atinet.settings import ROOMS
 
+_DATA = f" Data are 'rooms', or a {SOURCES}."
+_MODEL = " Name a .keras file or a run folder."
+_EXPECTED = {"data": _DATA, "source": _DATA, "model": _MODEL, "weights": _MODEL}
+
 
 def check_paths(arguments, names):
     """Refuses paths where nothing is.
@@ -23,9 +27,7 @@ def check_paths(arguments, names):
         for path in [given] if isinstance(given, str) else given:
             if path == ROOMS or ":" in path or _exists(path):
                 continue
-            hint = _nearest(pathlib.Path(path))
-            if not hint and name in ("data", "source"):
-                hint = f" Data are 'rooms', or a {SOURCES}."
+            hint = _nearest(pathlib.Path(path)) or _EXPECTED.get(name, "")
             raise FileNotFoundError(f"There is no such file or folder. Received: '{path}'.{hint}")
 
 
