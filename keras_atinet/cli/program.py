@@ -38,7 +38,7 @@ def main(argv=None):
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
         if debug or not _is_check(error):
             raise
-        print(f"keras-atinet: error: {error}", file=sys.stderr)
+        print(f"keras-atinet: error: {visible(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
 
 
@@ -74,6 +74,12 @@ def _choose_backend(arguments):
             f"The command needs the backend '{backend}', but Keras has been imported with another. "
             f"Received: '{used}'. Set the environment variable KERAS_BACKEND={backend} before."
         )
+
+
+def visible(text):
+    """A text with its control characters written out: names of files may have some."""
+    controls = {*range(32), *range(127, 160)} - {ord("\n")}
+    return text.translate({code: f"\\x{code:02x}" for code in controls})
 
 
 def _is_check(error):

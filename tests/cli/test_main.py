@@ -45,6 +45,12 @@ def test_errors_are_one_line(arguments, message, run_cli, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+def test_names_of_files_write_no_control_characters_to_a_terminal(run_cli, tmp_path, capsys):
+    assert run_cli("evaluate", "--model", tmp_path / "a\x1b[31m.keras") == 2
+    error = capsys.readouterr().err
+    assert "a\\x1b[31m.keras" in error and "\x1b" not in error
+
+
 def test_debug_and_bugs_show_the_traceback(run_cli, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         run_cli("info", tmp_path / "none.keras", "--debug")
