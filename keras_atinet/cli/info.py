@@ -91,7 +91,8 @@ def _parameters():
 
 def _facts_of_run(folder):
     config, settings, rows = folder.read_config(), folder.read_settings(), folder.rows()
-    train, *others = (repr(split) for split in settings["splits"])
+    splits = settings["splits"]
+    train, *others = ("all images" if split is None else repr(split) for split in splits)
     if settings["hold_out"]:
         others.insert(0, f"{settings['hold_out']:.0%} of it")
     command = config.get("command", "")

@@ -14,6 +14,7 @@ from keras_atinet.settings import BACKENDS
 from keras_atinet.stopping import exit_status, handling, raise_at_once
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
+_NOBODY_READS = 141  # 128 + SIGPIPE, which Python ignores
 
 
 def main(argv=None):
@@ -24,7 +25,8 @@ def main(argv=None):
 
     Returns:
         int, the exit status: 0, 1 where a training met NaN, data have faults or a picture cannot be
-        predicted, 2 after an error of the user's, 130 after Ctrl-C, 143 after SIGTERM.
+        predicted, 2 after an error of the user's, 130 after Ctrl-C, 141 where nobody reads the
+        output any more, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
@@ -34,6 +36,10 @@ def main(argv=None):
     except KeyboardInterrupt as interrupt:
         print("keras-atinet: interrupted", file=sys.stderr)
         return exit_status(interrupt)
+    except BrokenPipeError:
+        # Whoever reads the output, `head` for instance, has seen enough. Nobody gets the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
         if debug or not _is_check(error):

@@ -92,6 +92,8 @@ def _fits(key, value):
 
 
 def _is_like(key, value, example):
+    if key == "splits" and value == [None]:  # data that are not split
+        return True
     if isinstance(example, list):
         is_list = isinstance(value, list) and len(value) > 0
         return is_list and all(_is_like(key, entry, example[0]) for entry in value)

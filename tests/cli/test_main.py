@@ -51,6 +51,19 @@ def test_names_of_files_write_no_control_characters_to_a_terminal(run_cli, tmp_p
     assert "a\\x1b[31m.keras" in error and "\x1b" not in error
 
 
+def test_output_that_nobody_reads_is_no_error(run_cli, tmp_path, monkeypatch, capsys):
+    def broken(facts):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(info, "_print", broken)
+    with (tmp_path / "output").open("w") as file:
+        monkeypatch.setattr("sys.stdout", file)
+        assert run_cli("info") == 141
+        file.write("goes nowhere")
+    assert (tmp_path / "output").read_text() == ""
+    assert capsys.readouterr().err == ""
+
+
 def test_debug_and_bugs_show_the_traceback(run_cli, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         run_cli("info", tmp_path / "none.keras", "--debug")

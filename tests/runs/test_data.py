@@ -51,6 +51,12 @@ def test_the_splits_of_a_run(sources, splits, share, chosen, tested):
     assert found.describe().endswith("epoch and to score") == (chosen == tested)
 
 
+def test_a_run_on_data_that_are_not_split_is_described(tmp_path):
+    run = runs.Run(tmp_path)
+    run.create({**runs.DEFAULT, "splits": [None]}, "keras-atinet train --data pictures")
+    assert run.read_settings()["splits"] == [None]
+
+
 @pytest.mark.parametrize(
     ("splits", "share"),
     [(["train"], 0), (["train", "val", "test"], 0.1), (["a", "b", "c", "d"], 0)],

@@ -144,14 +144,21 @@ class NYUv2Mat(Source):
         lengths = set()
         for key in _FIELDS:
             name, channels = self._field(key)
-            field = self._file().get(name)
             expected = (3, 640, 480) if channels else (640, 480)
-            if getattr(field, "shape", (None,))[1:] != expected:
+            # Damage, and links that form a loop, are reported by exceptions of many kinds.
+            try:
+                field = self._file().get(name)
+                shape = getattr(field, "shape", ())
+            except (ValueError, ImportError):
+                raise
+            except Exception as error:
+                field, shape = one_line(error), ()
+            if len(shape) != 1 + len(expected) or shape[1:] != expected:
                 raise ValueError(
                     f"The file needs the field {name!r} with shape (N, *{expected}). Received: "
                     f"{key!r} as {field} in '{self.path}'."
                 )
-            lengths.add(len(field))
+            lengths.add(shape[0])
         return min(lengths)
 
     def _read(self, index, key):

@@ -59,7 +59,7 @@ class HuggingFace(ArraySource):
 
     @functools.cached_property
     def image_size(self):
-        return self._array(0, "image").shape[1:] if len(self) else None
+        return self._stored(0, "image", 3)[0].shape[:2] if len(self) else None
 
     def __len__(self):
         return len(self._rows)

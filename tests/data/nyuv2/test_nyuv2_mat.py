@@ -272,3 +272,16 @@ def test_nyuv2():
         assert np.abs(sample["image"] - expected["image"]).mean() < 0.01
         cosine = (sample["normal"] * expected["normal"]).sum(axis=-1)
         assert np.median(cosine) > 0.97
+
+
+def test_links_that_lead_nowhere_are_no_fields(tmp_path):
+    fields = make_fields(1)
+    del fields["rawDepths"]
+    write(tmp_path, fields)
+    for link in (h5py.SoftLink("/rawDepths"), h5py.SoftLink("/nothing")):
+        with h5py.File(tmp_path / "nyu_depth_v2_labeled.mat", "a") as file:
+            if file.get("rawDepths", getlink=True):
+                del file["rawDepths"]
+            file["rawDepths"] = link
+        with pytest.raises(ValueError, match=r"needs the field 'rawDepths'.*'depth' as .*\.mat"):
+            NYUv2Mat(tmp_path)
