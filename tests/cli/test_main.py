@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import pytest
 
@@ -49,6 +51,20 @@ def test_names_of_files_write_no_control_characters_to_a_terminal(run_cli, tmp_p
     assert run_cli("evaluate", "--model", tmp_path / "a\x1b[31m.keras") == 2
     error = capsys.readouterr().err
     assert "a\\x1b[31m.keras" in error and "\x1b" not in error
+
+
+def test_warnings_are_one_line(run_cli, monkeypatch, capsys):
+    def warn(arguments, argv):
+        for category in (UserWarning, DeprecationWarning):
+            print(warnings.formatwarning("odd data", category, "file.py", 3, "code"))
+
+    before = warnings.formatwarning
+    monkeypatch.setattr(info, "run", warn)
+    assert run_cli("info") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["keras-atinet: warning: odd data", ""]
+    assert lines[2:4] == ["file.py:3: DeprecationWarning: odd data", "  code"]
+    assert warnings.formatwarning is before
 
 
 def test_output_that_nobody_reads_is_no_error(run_cli, tmp_path, monkeypatch, capsys):
