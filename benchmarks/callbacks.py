@@ -11,6 +11,8 @@ trains, and whole steps.
 """
 
 import argparse
+import contextlib
+import os
 import pathlib
 import statistics
 import tempfile
@@ -22,7 +24,9 @@ from data import Constant
 import keras_atinet
 from keras_atinet import runs
 from keras_atinet.data import Batches, Rooms
+from keras_atinet.runs.bottom_line import BottomLine
 from keras_atinet.runs.ctrl_c import Interruption
+from keras_atinet.runs.epoch_table import EpochTable
 
 SIZE, BATCH = (32, 32), 4
 
@@ -37,10 +41,16 @@ def main():
     batch = next(Batches(Rooms(BATCH, SIZE), batch_size=BATCH).as_numpy_iterator())
     data, held_out = Constant(*batch, arguments.steps), Constant(*batch, 1)
     measured = {"none": [], "of the command line": [], "waiting": []}
-    with tempfile.TemporaryDirectory() as folder, Interruption() as interruption:
-        run, clock = runs.Run(pathlib.Path(folder)), Clock()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Interruption() as interruption,
+        open(os.devnull, "w", encoding="utf-8") as shown,
+        contextlib.redirect_stdout(shown),
+    ):
+        run, clock, line = runs.Run(pathlib.Path(folder)), Clock(), BottomLine()
+        line.is_shown = True  # as in a terminal
         for turn in range(arguments.rounds + 1):
-            own = [*runs.get_callbacks(run, runs.DEFAULT, model), interruption]
+            own = [*runs.get_callbacks(run, runs.DEFAULT, model), interruption, EpochTable(line)]
             kinds = ([], own, [*own, Waiting()])
             for rounds, callbacks in zip(measured.values(), kinds, strict=True):
                 callbacks = [clock, *callbacks]

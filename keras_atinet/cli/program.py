@@ -14,6 +14,7 @@ from keras_atinet.settings import BACKENDS
 from keras_atinet.stopping import exit_status, handling, raise_at_once
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
+_format_with_code = warnings.formatwarning
 _NOBODY_READS = 141  # 128 + SIGPIPE, which Python ignores
 
 
@@ -31,10 +32,13 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = build_parser().parse_args(argv)
     try:
+        warnings.formatwarning = _format_warning
         with handling(raise_at_once, [signal.SIGTERM]):
             return _run(arguments, argv)
     except KeyboardInterrupt as interrupt:
-        print("keras-atinet: interrupted", file=sys.stderr)
+        # There may be a bar on the line.
+        start = "\n" if sys.stderr.isatty() else ""
+        print(f"{start}keras-atinet: interrupted", file=sys.stderr)
         return exit_status(interrupt)
     except BrokenPipeError:
         # Whoever reads the output, `head` for instance, has seen enough. Nobody gets the rest.
@@ -46,6 +50,8 @@ def main(argv=None):
             raise
         print(f"keras-atinet: error: {error}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
+    finally:
+        warnings.formatwarning = _format_with_code
 
 
 def _run(arguments, argv):
@@ -80,6 +86,13 @@ def _choose_backend(arguments):
             f"The command needs the backend '{backend}', but Keras has been imported with another. "
             f"Received: '{used}'. Set the environment variable KERAS_BACKEND={backend} before."
         )
+
+
+def _format_warning(message, category, *where):
+    """A warning to the user, without the line of code that it comes from."""
+    if category is UserWarning:
+        return f"keras-atinet: warning: {message}\n"
+    return _format_with_code(message, category, *where)
 
 
 def _is_check(error):

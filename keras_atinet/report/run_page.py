@@ -178,7 +178,9 @@ def _pictures(gallery, found, num_pictures, title):
 
 
 def _note(source, found, index):
-    number = source.indices[index] if isinstance(source, Part) else index
+    number = index
+    while isinstance(source, Part):  # a part of what was held out, say
+        source, number = source.source, source.indices[number]
     losses = [f"{name} {values[index]:.3f}" for name, values in found.losses.items()]
     return f"sample {number}; losses: {', '.join(losses)}".replace("nan", "no truth")
 

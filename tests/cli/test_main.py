@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import pytest
 
@@ -43,6 +45,20 @@ def test_errors_are_one_line(arguments, message, run_cli, tmp_path, capsys):
     assert error.startswith("keras-atinet: error: ") and message in error
     assert "Traceback" not in error
     assert not (tmp_path / "new").exists()
+
+
+def test_warnings_are_one_line(run_cli, monkeypatch, capsys):
+    def warn(arguments, argv):
+        for category in (UserWarning, DeprecationWarning):
+            print(warnings.formatwarning("odd data", category, "file.py", 3, "code"))
+
+    before = warnings.formatwarning
+    monkeypatch.setattr(info, "run", warn)
+    assert run_cli("info") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["keras-atinet: warning: odd data", ""]
+    assert lines[2:4] == ["file.py:3: DeprecationWarning: odd data", "  code"]
+    assert warnings.formatwarning is before
 
 
 def test_output_that_nobody_reads_is_no_error(run_cli, tmp_path, monkeypatch, capsys):

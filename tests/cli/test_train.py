@@ -1,12 +1,14 @@
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from keras_atinet import runs
+from keras_atinet import evaluation, runs
 from keras_atinet.cli import train
 from keras_atinet.data import Rooms
+from keras_atinet.tasks import standardize_tasks
 
 pytestmark = pytest.mark.backend_free
 
@@ -148,3 +150,25 @@ def test_a_folder_in_which_nothing_began_is_empty(settings, tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "config.json.7.part").touch()
     assert settings("--out", "new") == runs.DEFAULT
+
+
+def test_the_scores_tell_of_images_that_the_epoch_was_chosen_on(tmp_path, monkeypatch, capsys):
+    model = SimpleNamespace(tasks=standardize_tasks(["depth"]))
+    results = {"depth": {"loss": 0.5}}
+    monkeypatch.setattr(runs, "find_model", lambda path: (path, None))
+    monkeypatch.setattr(runs, "load_model", lambda file: model)
+    monkeypatch.setattr(runs.Run, "best_loss", lambda run: 0.5)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments, **options: results)
+    monkeypatch.setattr(runs, "constant_baseline", lambda *arguments: results)
+    monkeypatch.setattr(train, "_draw", lambda folder, model, settings: None)
+
+    def shown(splits, hold_out):
+        settings = {**runs.DEFAULT, "num_samples": 40, "splits": splits, "hold_out": hold_out}
+        train.print_scores(runs.Run(tmp_path), settings)
+        shown = capsys.readouterr().out
+        return shown.splitlines()[1], "The epoch was chosen on these images" in shown
+
+    title = "The best model and the best constant on "
+    assert shown(["train", "test"], 0.1) == (f"{title}10 images (split 'test'):", False)
+    assert shown(["train", "test"], 0) == (f"{title}10 images (split 'test'):", True)
+    assert shown(["train"], 0.1) == (f"{title}4 images (held out of split 'train'):", True)

@@ -135,3 +135,15 @@ STRICT = (truncated, emptied, dangling, looping, elsewhere, folder_looping, nest
 LOOSE = (flipped, flipped, zeroed, lengthened, rewritten, swapped, renamed, made_folder)
 # Errors about these name the file.
 NAMED = (truncated, emptied, flipped, zeroed, lengthened, rewritten)
+
+
+def chosen(root, rng):
+    """One of the files in a folder, and what is to be done to it."""
+    # SciPy's reader of `splits.mat` crashes on some damage, whatever is done around it.
+    files = [path for path in sorted(root.rglob("*")) if path.is_file()]
+    files = [path for path in files if path.name != "splits.mat"]
+    # Descriptions are few, and all depends on them.
+    weights = np.array([8.0 if path.suffix == ".json" else 1.0 for path in files])
+    path = files[rng.choice(len(files), p=weights / weights.sum())]
+    mutations = [*STRICT, *LOOSE, *[odd_value] * (8 if path.suffix == ".json" else 0)]
+    return path, mutations[rng.integers(len(mutations))]

@@ -1,14 +1,16 @@
 import base64
 import io
 import re
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
 from keras_atinet import DepthEstimation, SemanticSegmentation
+from keras_atinet.data import Rooms, Subset, hold_out
 from keras_atinet.layers import AttentionMask
-from keras_atinet.report import charts, page
+from keras_atinet.report import charts, page, run_page
 from keras_atinet.report.pictures import Gallery
 from keras_atinet.report.samples import ranked, score_samples
 
@@ -97,3 +99,10 @@ def test_rows_of_the_confusion_matrix_are_shares():
     (axes,) = figure.axes
     np.testing.assert_array_equal(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["wall", "floor (none)"]
+
+
+def test_samples_are_numbered_as_in_their_split():
+    _, held_out = hold_out(Rooms(20), 0.1)
+    found = SimpleNamespace(losses={"depth": np.array([0.25])})
+    note = run_page._note(Subset(held_out, 1), found, 0)
+    assert note == f"sample {held_out.indices[0]}; losses: depth 0.250" and held_out.indices[0] > 0
