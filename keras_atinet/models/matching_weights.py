@@ -8,12 +8,13 @@ from typing import NamedTuple
 import keras
 
 from keras_atinet.internals import sublayers
+from keras_atinet.models.saving import damage
 
-_SHOWN = 6
+_SHOWN = 2
 
 
 class MatchingWeights(NamedTuple):
-    """What `load_matching_weights` did; as a text, the layers in a few words.
+    """What `load_matching_weights` did; as a text, up to three short lines.
 
     Attributes:
         taken: paths of the variables that have taken other values.
@@ -29,7 +30,8 @@ class MatchingWeights(NamedTuple):
         total = len(self.taken) + len(self.kept)
         text = f"{len(self.taken)} of {total} taken"
         parts = (("as they were", self.kept), ("not used", self.unused))
-        return "; ".join([text, *(f"{name}: {_layers(paths)}" for name, paths in parts if paths)])
+        lines = [f"  {name}: {_layers(paths)}" for name, paths in parts if paths]
+        return "\n".join([text, *lines])
 
 
 def load_matching_weights(model, source):
@@ -77,6 +79,11 @@ def _open(path):
         )
     if not path.is_file():
         raise FileNotFoundError(f"There is no model '{path}' to take weights from.")
+    found = damage(path)
+    if found:
+        raise ValueError(
+            f"The model to take weights from is damaged. Received: '{path}' ({found})."
+        )
     return keras.saving.load_model(path, compile=False)
 
 

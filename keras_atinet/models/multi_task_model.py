@@ -196,9 +196,9 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
 
         Tasks, classes and the kind of the network may be others: what they share fits, and all
         else stays as it is. A layer takes its weights, the statistics of a BatchNorm included,
-        together or not at all. The share of an ATI-Net's distillation is taken if all of the
-        distillation fits: with the same tasks, a network that was in the second phase begins in
-        it. Nothing of the optimizer or the balancer is taken.
+        together or not at all. The share of an ATI-Net's distillation is taken if all of this
+        network's distillation fits: it then begins in the phase that the other one was in. Nothing
+        of the optimizer or the balancer is taken.
 
         Args:
             source: str or path of a `.keras` file, or a `keras.Model`.

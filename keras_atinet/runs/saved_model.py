@@ -23,8 +23,8 @@ def find_model(path):
     file = Run(path).best if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"There is no model '{file}'. `--model` takes a .keras file, or a run folder in which "
-            "at least one epoch is done."
+            f"There is no model '{file}'. Name a .keras file, or a run folder in which at least "
+            "one epoch is done."
         )
     if file.suffix != ".keras":
         raise ValueError(f"A model is a .keras file. Received: '{file}'.")

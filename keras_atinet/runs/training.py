@@ -1,7 +1,5 @@
 """The training of a run."""
 
-import math
-
 import keras
 
 from keras_atinet.evaluation.scoring import num_batches
@@ -14,7 +12,7 @@ from keras_atinet.runs.epoch_table import EpochTable
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.patience import Patience
 from keras_atinet.runs.recording import Checkpoint, History, TrainingTime
-from keras_atinet.runs.saved_model import find_model, load_model
+from keras_atinet.runs.saved_model import find_model
 from keras_atinet.runs.schedules import learning_rate, second_phase
 from keras_atinet.runs.tensorboard import tensorboard
 from keras_atinet.training import PhaseSwitch
@@ -81,7 +79,7 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     first = run.restore(model, report)
     if settings["weights"] and not first:
         file, _ = find_model(settings["weights"])
-        report(f"Weights of {file}: {model.load_matching_weights(load_model(file))}")
+        report(f"Weights of {file}: {model.load_matching_weights(file)}")
     sizes = settings["image_size"], settings["batch_size"]
     order = {"shuffle": True, "augment": settings["augment"], "seed": settings["seed"]}
     batches = get_batches(sources.train, tasks, *sizes, first_epoch=first, **order)
@@ -105,11 +103,10 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
             verbose=0 if verbose is None else verbose,
             callbacks=[*callbacks, interruption],
         )
-    rows = run.rows()
-    if settings["patience"] and len(rows) < settings["epochs"]:
-        best = min(rows, key=lambda row: (math.isnan(loss := float(row["val_loss"])), loss))
+    done, patience = len(run.rows()), settings["patience"]
+    if patience and done < settings["epochs"]:
         report(
-            f"Stopped after {len(rows)} of {settings['epochs']} epochs: no lower val_loss for "
-            f"{settings['patience']}. The best was epoch {int(best['epoch']) + 1}."
+            f"Stopped after {done} of {settings['epochs']} epochs: no lower val_loss for "
+            f"{patience} epoch{'s' if patience > 1 else ''}."
         )
     run.finish()

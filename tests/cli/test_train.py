@@ -1,5 +1,6 @@
 import json
 import os
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -52,6 +53,22 @@ def test_explicit_options_win_over_the_recipe(settings):
         "balanced",
     ]
     assert settings("--recipe", "paper", *options) == expected
+
+
+def test_options_of_training(settings, run_cli, tmp_path, capsys):
+    (tmp_path / "first").mkdir()
+    with zipfile.ZipFile(tmp_path / "first" / "best.keras", "w") as archive:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.writestr(name, "")
+    options = "--schedule cosine --warmup 2 --weight-decay 0.01 --accumulate 4 --patience 3 "
+    options += "--deterministic --tensorboard --weights first --no-augment"
+    expected = {"schedule": "cosine", "warmup": 2, "weight_decay": 0.01, "accumulate": 4}
+    expected |= {"patience": 3, "deterministic": True, "tensorboard": True, "augment": "none"}
+    expected["weights"] = str(tmp_path / "first")
+    found = settings(*options.split())
+    assert {key: value for key, value in found.items() if value != runs.DEFAULT[key]} == expected
+    assert run_cli("train", "--weights", "none") == 2
+    assert "There is no model 'none'. Name a .keras file" in capsys.readouterr().err
 
 
 def test_the_data_tells_the_splits(settings, run_cli, tmp_path, capsys):

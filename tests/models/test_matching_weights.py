@@ -41,8 +41,8 @@ def test_another_number_of_classes(file):
     for path, value in values(model).items():
         np.testing.assert_array_equal(value, (before if path in kept else source)[path])
     assert str(matching) == (
-        f"{len(source) - 2} of {len(source)} taken; as they were: 2 in segmentation; "
-        "not used: 2 in segmentation"
+        f"{len(source) - 2} of {len(source)} taken\n  as they were: 2 in segmentation\n"
+        "  not used: 2 in segmentation"
     )
 
 
@@ -92,5 +92,8 @@ def test_errors(file, tmp_path):
         split(filters=(4, 4, 4, 4, 4)).load_matching_weights(file)
     with pytest.raises(ValueError, match=r"`other\.load_weights"):
         split().load_matching_weights(file.parent / "split.weights.h5")
+    (tmp_path / "damaged.keras").write_bytes(b"PK\3\4 cut short")
+    with pytest.raises(ValueError, match=r"damaged\. Received: .*damaged\.keras"):
+        split().load_matching_weights(tmp_path / "damaged.keras")
     with pytest.raises(FileNotFoundError, match="none"):
         split().load_matching_weights(tmp_path / "none.keras")

@@ -124,7 +124,7 @@ def test_patience_ends_a_run_and_weights_begin_one(tmp_path):
     loser = keras.callbacks.LambdaCallback(on_epoch_end=lose)
     run, lines = trained(tmp_path / "first", [loser], epochs=9, patience=2)
     assert len(run.rows()) == 4 and run.is_finished() and not run.backup.folder.exists()
-    assert "Stopped after 4 of 9 epochs" in lines[-1] and "The best was epoch 2." in lines[-1]
+    assert lines[-1] == "Stopped after 4 of 9 epochs: no lower val_loss for 2 epochs."
 
     tuned, lines = trained(
         tmp_path / "tuned", epochs=1, learning_rate=1e-12, weights=str(run.path), tasks=["depth"]
