@@ -1,5 +1,6 @@
 """The command line: the choice of the backend, and errors."""
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -61,6 +62,10 @@ def _run(arguments, argv):
     if deferral.deferred:
         with quiet():
             deferral.complete()
+            if getattr(arguments, "tensorboard", False):
+                # Here its first lines are dropped. That it is missing is an error of the training.
+                with contextlib.suppress(ImportError):
+                    importlib.import_module("tensorflow")
     from keras_atinet.internals import tensorflow_only_if_imported
 
     command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")
