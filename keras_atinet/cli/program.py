@@ -48,7 +48,7 @@ def main(argv=None):
         return _NOBODY_READS
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
-        if debug or not _is_check(error):
+        if debug or not (_is_check(error) or _is_of_system(error)):
             raise
         print(f"keras-atinet: error: {visible(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
@@ -106,6 +106,11 @@ def _format_warning(message, category, *where):
     if category is UserWarning:
         return f"keras-atinet: warning: {visible(str(message))}\n"
     return _format_with_code(message, category, *where)
+
+
+def _is_of_system(error):
+    # Such as a file that may not be read; the error names it.
+    return isinstance(error, OSError) and error.errno is not None and error.filename is not None
 
 
 def _is_check(error):
