@@ -30,6 +30,9 @@ def main(argv=None):
         output any more, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    # Names of files may have characters that the terminal does not know, or that no one knows.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     try:
         warnings.formatwarning = _format_warning
@@ -46,9 +49,10 @@ def main(argv=None):
         return _NOBODY_READS
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
-        if debug or not _is_check(error):
+        text = str(error) if _is_check(error) else _about_a_file(error)
+        if debug or text is None:
             raise
-        print(f"keras-atinet: error: {error}", file=sys.stderr)
+        print(f"keras-atinet: error: {text}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
     finally:
         warnings.formatwarning = _format_with_code
@@ -93,6 +97,13 @@ def _format_warning(message, category, *where):
     if category is UserWarning:
         return f"keras-atinet: warning: {message}\n"
     return _format_with_code(message, category, *where)
+
+
+def _about_a_file(error):
+    # What the system says of a file is about the user's files, wherever it comes up.
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"A file cannot be used. Received: '{error.filename}' ({error.strerror})."
+    return None
 
 
 def _is_check(error):
