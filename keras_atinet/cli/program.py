@@ -1,5 +1,6 @@
 """The command line: the choice of the backend, and errors."""
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -52,7 +53,7 @@ def main(argv=None):
         text = str(error) if _is_check(error) else _about_a_file(error)
         if debug or text is None:
             raise
-        print(f"keras-atinet: error: {text}", file=sys.stderr)
+        print(f"keras-atinet: error: {visible(text)}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
     finally:
         warnings.formatwarning = _format_with_code
@@ -65,6 +66,10 @@ def _run(arguments, argv):
     if deferral.deferred:
         with quiet():
             deferral.complete()
+            if getattr(arguments, "tensorboard", False):
+                # Here its first lines are dropped. That it is missing is an error of the training.
+                with contextlib.suppress(ImportError):
+                    importlib.import_module("tensorflow")
     from keras_atinet.internals import tensorflow_only_if_imported
 
     command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")
@@ -92,10 +97,16 @@ def _choose_backend(arguments):
         )
 
 
+def visible(text):
+    """A text with its control characters written out: names of files may have some."""
+    controls = {*range(32), *range(127, 160)} - {ord("\n")}
+    return text.translate({code: f"\\x{code:02x}" for code in controls})
+
+
 def _format_warning(message, category, *where):
     """A warning to the user, without the line of code that it comes from."""
     if category is UserWarning:
-        return f"keras-atinet: warning: {message}\n"
+        return f"keras-atinet: warning: {visible(str(message))}\n"
     return _format_with_code(message, category, *where)
 
 

@@ -48,6 +48,12 @@ def test_errors_are_one_line(arguments, message, run_cli, tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+def test_names_of_files_write_no_control_characters_to_a_terminal(run_cli, tmp_path, capsys):
+    assert run_cli("evaluate", "--model", tmp_path / "a\x1b[31m.keras") == 2
+    error = capsys.readouterr().err
+    assert "a\\x1b[31m.keras" in error and "\x1b" not in error
+
+
 def test_warnings_are_one_line(run_cli, monkeypatch, capsys):
     def warn(arguments, argv):
         for category in (UserWarning, DeprecationWarning):
