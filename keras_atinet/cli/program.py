@@ -50,10 +50,9 @@ def main(argv=None):
         return _NOBODY_READS
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
-        text = str(error) if _is_check(error) else _about_a_file(error)
-        if debug or text is None:
+        if debug or not (_is_check(error) or _is_of_system(error)):
             raise
-        print(f"keras-atinet: error: {visible(text)}", file=sys.stderr)
+        print(f"keras-atinet: error: {visible(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
     finally:
         warnings.formatwarning = _format_with_code
@@ -110,11 +109,9 @@ def _format_warning(message, category, *where):
     return _format_with_code(message, category, *where)
 
 
-def _about_a_file(error):
-    # What the system says of a file is about the user's files, wherever it comes up.
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"A file cannot be used. Received: '{error.filename}' ({error.strerror})."
-    return None
+def _is_of_system(error):
+    # Such as a file that may not be read; the error names it.
+    return isinstance(error, OSError) and error.errno is not None and error.filename is not None
 
 
 def _is_check(error):

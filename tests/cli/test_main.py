@@ -1,4 +1,3 @@
-import pathlib
 import warnings
 
 import keras
@@ -81,11 +80,14 @@ def test_output_that_nobody_reads_is_no_error(run_cli, tmp_path, monkeypatch, ca
     assert capsys.readouterr().err == ""
 
 
-def test_what_the_system_says_of_a_file_is_one_line(run_cli, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "find_model", lambda path: pathlib.Path(path).read_text())
-    assert run_cli("info", tmp_path) == 2
-    text = f"error: A file cannot be used. Received: '{tmp_path}' (Is a directory).\n"
-    assert capsys.readouterr().err.endswith(text)
+def test_what_the_system_refuses_is_one_line(run_cli, monkeypatch, capsys):
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied", "secret.png")
+
+    monkeypatch.setattr(runs, "find_model", refuse)
+    assert run_cli("info", "best.keras") == 2
+    error = capsys.readouterr().err
+    assert error == "keras-atinet: error: [Errno 13] Permission denied: 'secret.png'\n"
 
 
 def test_debug_and_bugs_show_the_traceback(run_cli, tmp_path, monkeypatch):
