@@ -32,6 +32,9 @@ def main(argv=None):
         output any more, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    # Names of files may have characters that the terminal does not know, or that no one knows.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     try:
         warnings.formatwarning = _format_warning

@@ -123,6 +123,12 @@ def test_a_damaged_history_is_told(content, tmp_path):
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(ValueError, match="A table of epochs is damaged") as raised:
         read_rows(path)
+    path.unlink()
+    for target in ("nowhere", path.name, "."):
+        path.symlink_to(target)
+        with pytest.raises(ValueError, match="table of epochs is damaged"):
+            read_rows(path)
+        path.unlink()
     assert str(path) in str(raised.value)
 
 
