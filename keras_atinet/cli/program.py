@@ -10,6 +10,7 @@ import warnings
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
+from keras_atinet.cli.paths import check_paths
 from keras_atinet.cli.quiet import quiet
 from keras_atinet.settings import BACKENDS
 from keras_atinet.stopping import exit_status, handling, raise_at_once
@@ -59,6 +60,7 @@ def main(argv=None):
 
 
 def _run(arguments, argv):
+    check_paths(arguments, options_of(arguments.command).PATHS)
     _choose_backend(arguments)
     # They name no file; what is wrong with a picture becomes an error that does.
     warnings.filterwarnings("ignore", module=r"PIL\.")
