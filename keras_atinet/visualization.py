@@ -180,12 +180,19 @@ def _add_legend(axes, entries, columns):
     patch = load_matplotlib().patches.Patch
     axes.axis("off")
     axes.legend(
-        handles=[patch(color=np.array(color) / 255, label=name) for name, color in entries],
+        handles=[
+            patch(color=np.array(color) / 255, label=literal(name)) for name, color in entries
+        ],
         loc="center",
         ncols=columns,
         fontsize=8,
         frameon=False,
     )
+
+
+def literal(text):
+    """A text for matplotlib, which would set what is between two dollar signs as mathematics."""
+    return text.replace("$", r"\$")
 
 
 def load_matplotlib():

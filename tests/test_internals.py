@@ -44,6 +44,18 @@ def test_built_shape():
     assert internals.built_shape(keras.saving.deserialize_keras_object(config)) == (3,)
 
 
+def test_sublayers():
+    class Pair(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.parts = [keras.layers.Dense(1), keras.Sequential([keras.layers.Dense(2)])]
+            self.named = {"last": keras.layers.Dense(3)}
+
+    pair = Pair()
+    assert internals.sublayers(pair) == [*pair.parts, pair.named["last"]]
+    assert internals.sublayers(pair.parts[0]) == []
+
+
 def test_track_and_untrack():
     image = keras.Input((2,))
     model = keras.Model(image, keras.layers.Dense(1)(image))

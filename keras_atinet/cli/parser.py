@@ -39,7 +39,8 @@ def build_parser():
 
 
 def options_of(command):
-    """The module with the options of a command: `SUMMARY` and `add_options`.
+    """The module with the options of a command: `SUMMARY` and `add_options`; `PATHS`, the names of
+    those that must be paths of what is there.
 
     Where the command has them, also `DETAILS` and `EXAMPLES`, for its help, and the function
     `required_backend` of its arguments.

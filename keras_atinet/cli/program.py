@@ -1,5 +1,6 @@
 """The command line: the choice of the backend, and errors."""
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -9,6 +10,7 @@ import warnings
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
+from keras_atinet.cli.paths import check_paths
 from keras_atinet.cli.quiet import quiet
 from keras_atinet.settings import BACKENDS
 from keras_atinet.stopping import exit_status, handling, raise_at_once
@@ -30,6 +32,9 @@ def main(argv=None):
         output any more, 143 after SIGTERM.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    # Names of files may have characters that the terminal does not know, or that no one knows.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     try:
         warnings.formatwarning = _format_warning
@@ -46,21 +51,26 @@ def main(argv=None):
         return _NOBODY_READS
     except (*_USER_ERRORS, FloatingPointError) as error:
         debug = arguments.debug or os.environ.get("KERAS_ATINET_DEBUG") == "1"
-        if debug or not _is_check(error):
+        if debug or not (_is_check(error) or _is_of_system(error)):
             raise
-        print(f"keras-atinet: error: {error}", file=sys.stderr)
+        print(f"keras-atinet: error: {visible(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, FloatingPointError) else 2
     finally:
         warnings.formatwarning = _format_with_code
 
 
 def _run(arguments, argv):
+    check_paths(arguments, options_of(arguments.command).PATHS)
     _choose_backend(arguments)
     # They name no file; what is wrong with a picture becomes an error that does.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     if deferral.deferred:
         with quiet():
             deferral.complete()
+            if getattr(arguments, "tensorboard", False):
+                # Here its first lines are dropped. That it is missing is an error of the training.
+                with contextlib.suppress(ImportError):
+                    importlib.import_module("tensorflow")
     from keras_atinet.internals import tensorflow_only_if_imported
 
     command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")
@@ -70,12 +80,14 @@ def _run(arguments, argv):
 
 def _choose_backend(arguments):
     required = getattr(options_of(arguments.command), "required_backend", lambda arguments: None)
-    backend = arguments.backend or required(arguments)
+    backend, source = arguments.backend or required(arguments), "of the run"
     if backend is None:
+        backend, source = os.environ.get("KERAS_BACKEND"), "in the variable KERAS_BACKEND"
+    if not backend:
         return
     if backend not in BACKENDS:
         raise ValueError(
-            f"The backend of the run must be one of {BACKENDS}. Received: {backend!r}. "
+            f"The backend {source} must be one of {BACKENDS}. Received: {backend!r}. "
             "Name one by `--backend`."
         )
     if "keras" not in sys.modules:
@@ -88,11 +100,22 @@ def _choose_backend(arguments):
         )
 
 
+def visible(text):
+    """A text with its control characters written out: names of files may have some."""
+    controls = {*range(32), *range(127, 160)} - {ord("\n")}
+    return text.translate({code: f"\\x{code:02x}" for code in controls})
+
+
 def _format_warning(message, category, *where):
     """A warning to the user, without the line of code that it comes from."""
     if category is UserWarning:
-        return f"keras-atinet: warning: {message}\n"
+        return f"keras-atinet: warning: {visible(str(message))}\n"
     return _format_with_code(message, category, *where)
+
+
+def _is_of_system(error):
+    # Such as a file that may not be read; the error names it.
+    return isinstance(error, OSError) and error.errno is not None and error.filename is not None
 
 
 def _is_check(error):

@@ -4,6 +4,7 @@ import math
 import re
 
 from keras_atinet.data.kinds import KINDS
+from keras_atinet.tasks.names import is_one_line
 
 # More classes than labels of 16 bits have no network.
 MAX_CLASSES = 2**16
@@ -105,8 +106,9 @@ def is_size(value):
 
 
 def are_names(value):
-    """a list of str"""
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    """a list of str without control characters"""
+    is_list = isinstance(value, list)
+    return is_list and all(isinstance(name, str) and is_one_line(name) for name in value)
 
 
 def are_colors(value):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_atinet.visualization import load_matplotlib
+from keras_atinet.visualization import literal, load_matplotlib
 
 _COLORS = ("#2563a8", "#d1622b", "#2c8a5b", "#8a4fa3", "#b8860b", "#5b6675", "#c2417c")
 _INK = "#1c2330"
@@ -65,7 +65,7 @@ def confusion_chart(matrix, names):
     figure, axes = _axes((side, side))
     axes.grid(False)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(names))
+    ticks, names = range(len(names)), [literal(name) for name in names]
     axes.set_xticks(ticks, names, rotation=90, fontsize=8)
     labels = [name if count else f"{name} (none)" for name, count in zip(names, total, strict=True)]
     axes.set_yticks(ticks, labels, fontsize=8)

@@ -1,5 +1,6 @@
 """What training writes down after each epoch, so that it can be killed at any moment."""
 
+import contextlib
 import csv
 import os
 import pathlib
@@ -98,7 +99,9 @@ class Backup(keras.callbacks.Callback):
             path.unlink(missing_ok=True)
         remove_unfinished(self.folder)
         if self.folder.is_dir():
-            self.folder.rmdir()
+            # What others have put there stays.
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     def on_epoch_end(self, epoch, logs=None):
         with replacing(self.folder / _STATE.format(epoch + 1)) as new:
@@ -194,9 +197,10 @@ def read_rows(path):
             for row in rows:
                 # A line that is cut short has `None`, a longer one a list.
                 [float(value) for value in row.values() if value != ""]
-    except FileNotFoundError:
-        return []
-    except (csv.Error, KeyError, TypeError, ValueError) as error:
+    except (OSError, csv.Error, KeyError, TypeError, ValueError) as error:
+        # A link that leads nowhere is no missing file.
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return []
         raise ValueError(
             f"A table of epochs is damaged. Received: '{path}' ({error}). Put it back from a copy, "
             "or remove it: what is known of the epochs so far is lost then, and the next one "

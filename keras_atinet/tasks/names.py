@@ -2,11 +2,14 @@
 
 import itertools
 import re
+import unicodedata
 
 import keras
 
 # What each backend takes as the name of a layer: TensorFlow no other sign, PyTorch no dot.
 _PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# Control characters, unpaired surrogates, breaks of lines and of paragraphs.
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")
 _OF_FIT = ("learning_rate", "seconds", "skipped_steps", "val_delta_m")
 
 
@@ -27,6 +30,11 @@ def check_name(name, what="`name` of a task", where=""):
             f"{what} must be made of ASCII letters, digits, '_' and '-', begin with a letter or a "
             f"digit, and not be 'image'. Received: name={name!r}{where}. Choose e.g. 'depth'."
         )
+
+
+def is_one_line(text):
+    """Whether a text has no line breaks, nor signs that tell a terminal what to do."""
+    return not any(unicodedata.category(sign) in _CONTROLS for sign in text)
 
 
 def check_log_names(metrics):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_atinet import losses, metrics
+from keras_atinet.tasks.names import is_one_line
 from keras_atinet.tasks.task import MISSING_COLOR, Task
 
 NYU13_CLASSES = {
@@ -101,6 +102,12 @@ class SemanticSegmentation(Task):
         if class_colors is None:
             class_colors = NYU13_CLASSES.values() if is_nyu13 else _palette(self.num_classes)
         self.class_names = list(class_names) if class_names is not None else None
+        for class_name in self.class_names or ():
+            if not (isinstance(class_name, str) and is_one_line(class_name)):
+                raise ValueError(
+                    f"`class_names` of task '{name}' must be str without control characters: they "
+                    f"are printed. Received: {class_name!r}."
+                )
         self.class_colors = _as_colors(class_colors, name)
         self.class_weights = None if class_weights is None else _as_weights(class_weights, name)
         for argument in ("class_names", "class_colors", "class_weights"):

@@ -171,6 +171,7 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
             # KerasTuner would end without a word, with trials that have no score.
             if tuners and tuners[0].oracle.objective.name == self.objective.name:
                 _check_objective(history.history.get(self.objective.name))
+                replace_nan(history, self.objective.name)
             return history
         except Exception as error:
             if tuners and is_without_result(tuners[0]):
@@ -238,6 +239,15 @@ def _check_objective(values):
             "A trial is judged by `val_delta_m`, which must be a finite number in an epoch. "
             f"Received: {values}. Check that the held-out data have labels."
         )
+
+
+def replace_nan(history, name):
+    """Makes epochs whose value is to be greatest, but is not finite, the worst of a `History`.
+
+    KerasTuner takes the first epoch for the best so far, and no number is better than NaN.
+    """
+    values = history.history[name]
+    history.history[name] = [value if math.isfinite(value) else -math.inf for value in values]
 
 
 def has_result(trial):

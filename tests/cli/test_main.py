@@ -32,6 +32,8 @@ def test_wrong_options_exit_with_2(arguments, run_cli):
         ("evaluate --model {tmp}", "at least one epoch"),
         ("evaluate --model {tmp}/file.txt", "is a .keras file"),
         ("evaluate --model {tmp}/broken.keras", "model is damaged"),
+        ("predict {tmp}/file.tx --model {tmp} --out {tmp}/new", "Did you mean '{tmp}/file.txt'?"),
+        ("train --data {tmp}/none", "Data are 'rooms', or a folder of images"),
         ("predict {tmp}/none.png --model {tmp} --out {tmp}/new", "none.png"),
         ("train --switch-at 2 --image-size 32 32 --out {tmp}/new", "`at` of `PhaseSwitch`"),
         ("search --data {tmp} --num-samples 4 --out {tmp}/new", "the number of rooms"),
@@ -42,9 +44,15 @@ def test_errors_are_one_line(arguments, message, run_cli, tmp_path, capsys):
     (tmp_path / "broken.keras").write_bytes(b"PK\3\4 cut short")
     assert run_cli(*arguments.format(tmp=tmp_path).split()) == 2
     error = capsys.readouterr().err
-    assert error.startswith("keras-atinet: error: ") and message in error
+    assert error.startswith("keras-atinet: error: ") and message.format(tmp=tmp_path) in error
     assert "Traceback" not in error
     assert not (tmp_path / "new").exists()
+
+
+def test_names_of_files_write_no_control_characters_to_a_terminal(run_cli, tmp_path, capsys):
+    assert run_cli("evaluate", "--model", tmp_path / "a\x1b[31m.keras") == 2
+    error = capsys.readouterr().err
+    assert "a\\x1b[31m.keras" in error and "\x1b" not in error
 
 
 def test_warnings_are_one_line(run_cli, monkeypatch, capsys):
@@ -74,6 +82,16 @@ def test_output_that_nobody_reads_is_no_error(run_cli, tmp_path, monkeypatch, ca
     assert capsys.readouterr().err == ""
 
 
+def test_what_the_system_refuses_is_one_line(run_cli, monkeypatch, capsys):
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied", "secret.png")
+
+    monkeypatch.setattr(runs, "find_model", refuse)
+    assert run_cli("info", ".") == 2
+    error = capsys.readouterr().err
+    assert error == "keras-atinet: error: [Errno 13] Permission denied: 'secret.png'\n"
+
+
 def test_debug_and_bugs_show_the_traceback(run_cli, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         run_cli("info", tmp_path / "none.keras", "--debug")
@@ -82,7 +100,7 @@ def test_debug_and_bugs_show_the_traceback(run_cli, tmp_path, monkeypatch):
         run_cli("info", tmp_path)
 
 
-@pytest.mark.parametrize("arguments", [["info"], ["export", "a.keras", "--format", "onnx"]])
+@pytest.mark.parametrize("arguments", [["info"], ["export", ".", "--format", "onnx"]])
 def test_the_backend_cannot_change_once_keras_is_imported(arguments, run_cli, capsys):
     backend = "jax" if arguments == ["info"] else "tensorflow"
     assert run_cli(*arguments, *(["--backend", "jax"] if arguments == ["info"] else [])) == 2

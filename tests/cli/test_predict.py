@@ -57,7 +57,7 @@ def test_a_folder_is_predicted_but_for_what_is_damaged(run_cli, tmp_path, monkey
         Image.fromarray(np.full((20, 30), 20 * index, "uint8")).save(pictures / f"{index}.png")
     Image.fromarray(np.full((20, 30), 65535, "uint16")).save(pictures / "3.tif")
     (pictures / "5.png").write_bytes((pictures / "5.png").read_bytes()[:50])
-    assert run_cli("predict", pictures, "--model", "model.keras", "--out", out) == 1
+    assert run_cli("predict", pictures, "--model", tmp_path, "--out", out) == 1
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [
         "11 pictures",

@@ -41,7 +41,7 @@ found = [name for name in sys.modules if name.split(".")[0] == "tensorflow"]
 assert not found, found
 """
 TINY = ["train", "--model", "mtan", "--tasks", "depth", "--image-size", "32", "32"]
-TINY += ["--filters", *"11111", "--num-samples", "2", "--epochs", "1", "--verbose", "0"]
+TINY += ["--filters", *"11111", "--num-samples", "4", "--epochs", "1", "--verbose", "0"]
 
 
 def test_a_training_imports_no_tensorflow(tmp_path):

@@ -68,7 +68,7 @@ def test_options_of_training(settings, run_cli, tmp_path, capsys):
     found = settings(*options.split())
     assert {key: value for key, value in found.items() if value != runs.DEFAULT[key]} == expected
     assert run_cli("train", "--weights", "none") == 2
-    assert "There is no model 'none'. Name a .keras file" in capsys.readouterr().err
+    assert "Received: 'none'. Name a .keras file" in capsys.readouterr().err
 
 
 def test_the_data_tells_the_splits(settings, run_cli, tmp_path, capsys):

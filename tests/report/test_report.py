@@ -13,6 +13,7 @@ from keras_atinet.layers import AttentionMask
 from keras_atinet.report import charts, page, run_page
 from keras_atinet.report.pictures import Gallery
 from keras_atinet.report.samples import ranked, score_samples
+from keras_atinet.visualization import drawn_classes, sample_grid
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
@@ -85,6 +86,33 @@ def test_text_is_escaped_and_pictures_are_in_the_page():
     (data,) = re.findall(r'base64,([^"]+)"', page.pictures([(missing, "depth")]))
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
     np.testing.assert_array_equal(pixels, missing)
+
+
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=y>', "../../etc", "$\\frac{$", "a&b"]
+
+
+@pytest.mark.backend_free
+def test_names_of_classes_are_text_everywhere():
+    """They are free: `dataset.json` states them."""
+    task = SemanticSegmentation(5, class_names=HOSTILE)
+    figure = charts.confusion_chart(np.eye(5, dtype=int), task.class_names)
+    parts = [
+        page.legend(drawn_classes(task, [np.arange(5)])),
+        page.table(["", *HOSTILE], [HOSTILE]),
+        page.facts(zip(HOSTILE, HOSTILE, strict=True)),
+        page.pictures([(np.zeros((2, 2, 3), "uint8"), HOSTILE[0])], note=HOSTILE[1]),
+        page.chart(figure, f"confusion matrix of {HOSTILE[1]}"),
+        *(page.paragraph(name) + page.heading(name) for name in HOSTILE),
+    ]
+    text = page.document(HOSTILE[0], "".join(parts))
+    assert "<script" not in text and "<img src=x" not in text and "&amp;b" in text
+    # Nor are they mathematics for matplotlib, which raises an error then.
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert [label.replace(r"\$", "$") for label in labels] == HOSTILE
+    grid = sample_grid(
+        [{"image": np.zeros((5, 1, 3)), "segmentation": np.arange(5)[:, None]}], [task]
+    )
+    grid.savefig(io.BytesIO(), format="svg")
 
 
 def test_curves_mark_the_second_phase():

@@ -44,6 +44,10 @@ def test_a_backup_is_that_of_the_last_complete_epoch(tmp_path):
     for new, old in zip(other.weights, model.weights, strict=True):
         np.testing.assert_array_equal(new, old)
     assert int(other.optimizer.iterations) == 3
+    (backup.folder / "notes.txt").touch()
+    backup.discard()
+    assert names(backup.folder) == ["notes.txt"]
+    (backup.folder / "notes.txt").unlink()
     backup.discard()
     assert not backup.folder.exists()
     backup.discard()
@@ -123,6 +127,12 @@ def test_a_damaged_history_is_told(content, tmp_path):
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(ValueError, match="A table of epochs is damaged") as raised:
         read_rows(path)
+    path.unlink()
+    for target in ("nowhere", path.name, "."):
+        path.symlink_to(target)
+        with pytest.raises(ValueError, match="table of epochs is damaged"):
+            read_rows(path)
+        path.unlink()
     assert str(path) in str(raised.value)
 
 

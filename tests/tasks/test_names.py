@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import DepthEstimation, Split
-from keras_atinet.data import Batches, Rooms
+from keras_atinet import DepthEstimation, SemanticSegmentation, Split
+from keras_atinet.data import Batches, Rooms, rules
 from keras_atinet.tasks import standardize_tasks
 from keras_atinet.tasks.names import check_log_names
 
@@ -21,6 +21,9 @@ REFUSED = [
     "_a",
     "-a",
     "Tiefe\u00e4",
+    "<script>",
+    "../../depth",
+    "\x1b[31mdepth",
 ]
 
 
@@ -29,6 +32,17 @@ REFUSED = [
 def test_names_are_checked(name):
     with pytest.raises(ValueError, match="Received: name="):
         DepthEstimation(name=name)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("name", ["\x1b[31mred", "two\nlines", "\x9b1m", "a\u2028b", "\udcff", 3])
+def test_names_of_classes_have_no_control_characters(name, tmp_path):
+    """They are printed in a terminal and in tables; all else is free."""
+    SemanticSegmentation(2, class_names=["caf\u00e9 & <b>", "\u6728 $x$ \U0001f333"])
+    with pytest.raises(ValueError, match="must be str without control characters") as raised:
+        SemanticSegmentation(2, class_names=["wall", name])
+    assert repr(name) in str(raised.value)
+    assert not rules.are_names(["wall", name])
 
 
 def test_what_is_allowed_makes_a_network_that_saves_and_loads(tmp_path):

@@ -14,6 +14,8 @@ from keras_atinet.tasks import standardize_tasks
 
 keras_tuner = pytest.importorskip("keras_tuner")
 tuning = pytest.importorskip("keras_atinet.tuning")
+hyper_model = pytest.importorskip("keras_atinet.tuning.hyper_model")
+tuner_utils = pytest.importorskip("keras_tuner.src.engine.tuner_utils")
 
 TASKS = ("depth", "normal")
 BASELINE = {"depth": {"abs_error": 0.5, "within_1.25": 0.4}, "normal": {"mean_angle": 40.0}}
@@ -129,6 +131,17 @@ def test_a_baseline_must_be_of_use(change, message):
     change(baseline)
     with pytest.raises(ValueError, match=f"(?s){message}"):
         tuning.MultiTaskHyperModel(TASKS, baseline)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("values", [[np.nan, 3.0, 5.0, np.nan, 4.0], [np.inf, 3.0, 5.0]])
+def test_a_first_epoch_without_a_score_is_not_the_best(values):
+    history, objective = keras.callbacks.History(), keras_tuner.Objective("val_delta_m", "max")
+    history.history = {"val_delta_m": values, "loss": list(range(len(values)))}
+    hyper_model.replace_nan(history, "val_delta_m")
+    assert tuner_utils.get_best_step(history, objective) == 2
+    found = tuner_utils.convert_to_metrics_dict(history, objective)
+    assert found == {"val_delta_m": 5.0, "loss": 2}
 
 
 def test_delta_m_of_epochs_without_validation_or_metrics():

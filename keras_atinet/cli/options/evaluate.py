@@ -7,6 +7,7 @@ EXAMPLES = (
     "keras-atinet evaluate --model runs/first",
     "keras-atinet evaluate --model runs/first --data other --json scores.json",
 )
+PATHS = ("model", "data")
 
 
 def add_options(parser):

@@ -12,6 +12,7 @@ EXAMPLES = (
     "keras-atinet export runs/first --format onnx",
     "keras-atinet export runs/first --format openvino --int8",
 )
+PATHS = ("model", "data")
 
 
 def add_options(parser):

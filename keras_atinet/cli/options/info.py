@@ -1,6 +1,7 @@
 """Options of `keras-atinet info`."""
 
 SUMMARY = "Print the facts of a run or a model; without one, versions and devices."
+PATHS = ("model",)
 
 
 def add_options(parser):

@@ -12,6 +12,7 @@ EXAMPLES = (
     "keras-atinet predict street.jpg --model runs/first --out predictions",
     "keras-atinet predict photos --model runs/first --out predictions",
 )
+PATHS = ("model", "images")
 
 
 def add_options(parser):

@@ -5,6 +5,7 @@ from keras_atinet.cli.options.shared import COUNT
 SUMMARY = "Write one HTML page about runs."
 DETAILS = "It has curves, scores, pictures and masks, and how they came about."
 EXAMPLES = ("keras-atinet report runs/first runs/second --out report.html",)
+PATHS = ("runs",)
 
 
 def add_options(parser):

@@ -20,6 +20,7 @@ OVERRIDES = {
     "learning_rate": {"type": float, "metavar": "X"},
     "dtype": {"choices": PRECISIONS},
 }
+PATHS = ("data",)
 
 
 def add_options(parser):

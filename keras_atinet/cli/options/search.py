@@ -11,6 +11,7 @@ DETAILS = (
     "search that was stopped; trials that were not finished start again."
 )
 EXAMPLES = ("keras-atinet search --data nyuv2 --balancers dwa famo --workers 2",)
+PATHS = ("data", "baseline")
 
 
 def add_options(parser):

@@ -34,6 +34,7 @@ EXAMPLES = (
     "keras-atinet train --data nyuv2 --recipe paper --batch-size 8",
     "keras-atinet train --resume runs/first",
 )
+PATHS = ("data", "weights", "resume")
 
 
 def add_options(parser):

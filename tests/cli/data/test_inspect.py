@@ -78,6 +78,6 @@ def test_inspect_looks_at_as_many_as_it_is_told(run, capsys, tmp_path):
 
 def test_errors_of_the_user(run, folder, tmp_path, capsys):
     assert run("inspect", tmp_path / "nowhere") == 2
-    assert "no such data" in capsys.readouterr().err
+    assert "no such file or folder" in capsys.readouterr().err
     assert run("inspect", folder, "--splits", "val") == 2
     assert "split='val'" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import sys
 
@@ -120,6 +121,16 @@ def test_what_is_not_read_is_told(run, folder, save, capsys):
     text = capsys.readouterr().out
     assert "train: 5 samples; edges 5\n" in text and "not read" not in text
     assert "edges: 2 classes, one more than the largest label" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_no_text(run, folder, capsys):
+    """As an archive from an old system has them."""
+    os.rename(
+        folder / "train" / "depth" / "1.png", bytes(folder / "train" / "depth") + b"/\xfc.png"
+    )
+    assert run("verify", folder) == 1
+    assert r"depth/\udcfc.png" in capsys.readouterr().out
 
 
 def test_verify_tells_that_masks_need_a_mapping(run, folder, save, capsys):

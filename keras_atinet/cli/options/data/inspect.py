@@ -6,6 +6,7 @@ from keras_atinet.cli.options.shared import COUNT
 SUMMARY = "Print what data hold; draw some samples."
 DETAILS = "Prints sizes, ranges, classes and what is missing."
 EXAMPLES = ("keras-atinet data inspect nyuv2",)
+PATHS = ("source",)
 
 
 def add_options(parser):

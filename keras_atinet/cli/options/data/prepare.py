@@ -6,6 +6,7 @@ from keras_atinet.cli.options.shared import IMAGE_SIZE
 SUMMARY = "Write data as arrays, which are read much faster."
 DETAILS = "It can be stopped: the same command resumes."
 EXAMPLES = ("keras-atinet data prepare nyuv2 --out nyuv2-fast --image-size 288 384",)
+PATHS = ("source",)
 
 
 def add_options(parser):

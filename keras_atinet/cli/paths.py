@@ -1,0 +1,47 @@
+"""Whether what the arguments name is there, seen before Keras is imported."""
+
+import difflib
+import pathlib
+
+from keras_atinet.cli.options.shared import SOURCES
+from keras_atinet.settings import ROOMS
+
+_DATA = f" Data are 'rooms', or a {SOURCES}."
+_MODEL = " Name a .keras file or a run folder."
+_EXPECTED = {"data": _DATA, "source": _DATA, "model": _MODEL, "weights": _MODEL}
+
+
+def check_paths(arguments, names):
+    """Refuses paths where nothing is.
+
+    Args:
+        arguments: `argparse.Namespace`.
+        names: sequence of str, of the arguments that are paths, None or lists of paths. Sources of
+            data may have other names, such as `"rooms"` and `"tfds:NAME"`.
+
+    Raises:
+        FileNotFoundError: if there is no such file or folder.
+    """
+    for name in names:
+        given = getattr(arguments, name, None) or []
+        for path in [given] if isinstance(given, str) else given:
+            if path == ROOMS or ":" in path or _exists(path):
+                continue
+            hint = _nearest(pathlib.Path(path)) or _EXPECTED.get(name, "")
+            raise FileNotFoundError(f"There is no such file or folder. Received: '{path}'.{hint}")
+
+
+def _exists(path):
+    try:
+        return pathlib.Path(path).exists()
+    except OSError:  # A name that is too long, or links in a circle: whoever opens it says so.
+        return True
+
+
+def _nearest(path):
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return ""
+    found = difflib.get_close_matches(path.name, names, n=1)
+    return f" Did you mean '{path.with_name(found[0])}'?" if found else ""
