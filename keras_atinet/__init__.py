@@ -16,6 +16,14 @@ if not _deferral.deferred:
             "environment variable KERAS_BACKEND: 'tensorflow', 'jax' or 'torch'."
         ) from error
 
+    from keras_atinet.settings import BACKENDS as _BACKENDS
+
+    if _keras.backend.backend() not in _BACKENDS:
+        raise ImportError(
+            f"`keras_atinet` needs one of the backends {_BACKENDS}. "
+            f"Received: {_keras.backend.backend()!r}. Set the environment variable KERAS_BACKEND."
+        )
+
     from keras_atinet import balancing, data, layers, losses, metrics, ops
     from keras_atinet.balancing import DynamicWeightAverage, Equal
     from keras_atinet.exporting import ExportedModel, export_model

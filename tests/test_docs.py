@@ -111,7 +111,9 @@ def test_examples_of_the_command_line(data, code, monkeypatch):
 
 
 def test_the_descriptions_are_read(tmp_path):
-    mapping, description = map(json.loads, blocks("json"))
+    camvid, mapping, description = map(json.loads, blocks("json"))
+    (tmp_path / "dataset.json").write_text(json.dumps(camvid))
+    assert read_dataset_json(tmp_path) == camvid
     (tmp_path / "dataset.json").write_text(json.dumps(mapping))
     mapping["tasks"]["segmentation"]["num_classes"] = 2
     assert read_dataset_json(tmp_path) == mapping

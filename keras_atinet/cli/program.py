@@ -80,12 +80,14 @@ def _run(arguments, argv):
 
 def _choose_backend(arguments):
     required = getattr(options_of(arguments.command), "required_backend", lambda arguments: None)
-    backend = arguments.backend or required(arguments)
+    backend, source = arguments.backend or required(arguments), "of the run"
     if backend is None:
+        backend, source = os.environ.get("KERAS_BACKEND"), "in the variable KERAS_BACKEND"
+    if not backend:
         return
     if backend not in BACKENDS:
         raise ValueError(
-            f"The backend of the run must be one of {BACKENDS}. Received: {backend!r}. "
+            f"The backend {source} must be one of {BACKENDS}. Received: {backend!r}. "
             "Name one by `--backend`."
         )
     if "keras" not in sys.modules:

@@ -87,7 +87,7 @@ def test_what_the_system_refuses_is_one_line(run_cli, monkeypatch, capsys):
         raise PermissionError(13, "Permission denied", "secret.png")
 
     monkeypatch.setattr(runs, "find_model", refuse)
-    assert run_cli("info", "best.keras") == 2
+    assert run_cli("info", ".") == 2
     error = capsys.readouterr().err
     assert error == "keras-atinet: error: [Errno 13] Permission denied: 'secret.png'\n"
 

@@ -56,7 +56,7 @@ class Imported(Exception):
 
 @pytest.mark.parametrize(
     ("arguments", "backend"),
-    [("info --backend jax", "jax"), ("export . --format torch", "torch"), ("info", "numpy")],
+    [("info --backend jax", "jax"), ("export . --format torch", "torch"), ("info", "tensorflow")],
 )
 def test_then_keras_is_imported_with_the_backend(arguments, backend, monkeypatch, run_cli):
     def complete():
@@ -64,8 +64,14 @@ def test_then_keras_is_imported_with_the_backend(arguments, backend, monkeypatch
 
     monkeypatch.setattr(deferral, "deferred", True)
     monkeypatch.setattr(deferral, "complete", complete)
-    monkeypatch.setenv("KERAS_BACKEND", "numpy")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     monkeypatch.delitem(sys.modules, "keras")
     with pytest.raises(Imported, match=backend):
         run_cli(*arguments.split())
+
+
+def test_a_backend_that_is_none_is_refused(monkeypatch, run_cli, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "pytorch")
+    assert run_cli("info") == 2
+    assert "KERAS_BACKEND must be one of" in capsys.readouterr().err

@@ -44,6 +44,10 @@ def test_a_backup_is_that_of_the_last_complete_epoch(tmp_path):
     for new, old in zip(other.weights, model.weights, strict=True):
         np.testing.assert_array_equal(new, old)
     assert int(other.optimizer.iterations) == 3
+    (backup.folder / "notes.txt").touch()
+    backup.discard()
+    assert names(backup.folder) == ["notes.txt"]
+    (backup.folder / "notes.txt").unlink()
     backup.discard()
     assert not backup.folder.exists()
     backup.discard()
