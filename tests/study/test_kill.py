@@ -22,16 +22,16 @@ for name in ("tensorflow", "jax", "sklearn", "matplotlib"):  # take long to impo
     sys.modules[name] = None
 from keras_atinet.cli import main
 
-# When the process dies: a file is written, then renamed; models are written in place.
+# When the process dies: a file is written, then renamed.
 MOMENTS = [
     "after config.json",
     "within best.keras",
     "before history.csv",
-    "before epoch-00001.weights.h5",
-    "after epoch-00001.weights.h5",
+    "before epoch-00001.keras",
+    "after epoch-00001.keras",
     "within last.keras",
-    "after epoch-00002.weights.h5",
-    "after epoch-00003.weights.h5",
+    "after epoch-00002.keras",
+    "after epoch-00003.keras",
     "before results.json",
     "before table1.md",
 ]
