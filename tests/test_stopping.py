@@ -4,7 +4,13 @@ import signal
 import pytest
 
 from keras_atinet.runs import Interruption
-from keras_atinet.stopping import Terminated, exit_status, handling, raise_at_once
+from keras_atinet.stopping import (
+    Terminated,
+    exit_status,
+    handling,
+    raise_at_once,
+    raising_at_the_latest,
+)
 
 pytestmark = pytest.mark.backend_free
 KINDS = [(signal.SIGINT, KeyboardInterrupt, 130), (signal.SIGTERM, Terminated, 143)]
@@ -53,3 +59,15 @@ def test_a_signal_that_is_ignored_stays_so():
             send(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(("number", "kind", "status"), KINDS)
+def test_a_signal_that_an_import_swallows_is_raised_after_it(number, kind, status):
+    reached = []
+    with pytest.raises(kind), raising_at_the_latest():
+        try:
+            send(number)
+        except BaseException:
+            reached.append("swallowed")
+        reached.append("the end")
+    assert reached == ["swallowed", "the end"]

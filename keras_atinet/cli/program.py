@@ -13,7 +13,7 @@ from keras_atinet.cli.parser import build_parser, options_of
 from keras_atinet.cli.paths import check_paths
 from keras_atinet.cli.quiet import quiet
 from keras_atinet.settings import BACKENDS
-from keras_atinet.stopping import exit_status, handling, raise_at_once
+from keras_atinet.stopping import exit_status, handling, raise_at_once, raising_at_the_latest
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 _format_with_code = warnings.formatwarning
@@ -64,16 +64,17 @@ def _run(arguments, argv):
     _choose_backend(arguments)
     # They name no file; what is wrong with a picture becomes an error that does.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    if deferral.deferred:
-        with quiet():
-            deferral.complete()
-            if getattr(arguments, "tensorboard", False):
-                # Here its first lines are dropped. That it is missing is an error of the training.
-                with contextlib.suppress(ImportError):
-                    importlib.import_module("tensorflow")
-    from keras_atinet.internals import tensorflow_only_if_imported
+    with raising_at_the_latest():
+        if deferral.deferred:
+            with quiet():
+                deferral.complete()
+                if getattr(arguments, "tensorboard", False):
+                    # Here its first lines are dropped. That it is missing is an error of training.
+                    with contextlib.suppress(ImportError):
+                        importlib.import_module("tensorflow")
+        from keras_atinet.internals import tensorflow_only_if_imported
 
-    command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")
+        command = importlib.import_module(f"keras_atinet.cli.{arguments.command}")
     with tensorflow_only_if_imported():
         return command.run(arguments, argv) or 0
 

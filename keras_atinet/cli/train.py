@@ -57,10 +57,13 @@ def _explicit(arguments):
 
 def _resumed(arguments):
     explicit = _explicit(arguments)
-    if set(explicit) - {"on_nonfinite"} or arguments.recipe or arguments.out:
+    others = [key for key in explicit if key != "on_nonfinite"]
+    others += [name for name in ("recipe", "out") if getattr(arguments, name)]
+    if others:
+        options = " ".join("--" + name.replace("_", "-") for name in others)
         raise ValueError(
             "`--resume` takes all settings but `--on-nonfinite` from the run. "
-            "Received others as well. Leave them out, or start a new run without `--resume`."
+            f"Received: {options}. Leave that out, or start a new run without `--resume`."
         )
     folder = runs.Run(arguments.resume)
     settings = {**folder.read_settings(), **explicit}

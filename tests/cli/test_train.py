@@ -114,8 +114,10 @@ def test_a_resumed_run_keeps_its_settings(settings, run_cli, tmp_path, capsys):
     del config["settings"]["class_weights"]  # as runs from before
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     assert settings("--resume", "run") == settings_before
-    assert run_cli("train", "--resume", "run", "--epochs", 9) == 2
-    assert "`--resume` takes all settings but `--on-nonfinite`" in capsys.readouterr().err
+    assert run_cli("train", "--resume", "run", "--hold-out", 0, "--recipe", "paper") == 2
+    error = capsys.readouterr().err
+    assert "`--resume` takes all settings but `--on-nonfinite`" in error
+    assert "Received: --hold-out --recipe." in error
     assert run_cli("train", "--out", "run") == 2
     assert "or go on with this run: --resume run" in capsys.readouterr().err
     # Folders from before the option do not have it; once changed, it stays.
