@@ -177,8 +177,8 @@ class JaxState:
 def without_backend(config):
     """A serialized object in which Keras's optimizers are named without a backend.
 
-    On PyTorch Keras writes the module of a class of its own, which it cannot import where PyTorch is
-    not installed. `keras.optimizers` gives the class of the backend in use.
+    On PyTorch Keras writes the module of a class that it cannot import where PyTorch is not
+    installed. `keras.optimizers` gives the class of the backend in use.
     """
     if isinstance(config, list):
         return [without_backend(value) for value in config]
