@@ -172,3 +172,19 @@ class JaxState:
             raise
         finally:
             self._before = None
+
+
+def without_backend(config):
+    """A serialized object in which Keras's optimizers are named without a backend.
+
+    On PyTorch Keras writes the module of a class that it cannot import where PyTorch is not
+    installed. `keras.optimizers` gives the class of the backend in use.
+    """
+    if isinstance(config, list):
+        return [without_backend(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    config = {key: without_backend(value) for key, value in config.items()}
+    if str(config.get("module")).startswith("keras.src.backend.torch.optimizers."):
+        config["module"] = "keras.optimizers"
+    return config

@@ -159,3 +159,12 @@ def test_loss_tracker():
     model = keras.Model(image, keras.layers.Dense(1)(image))
     model.compile("sgd", "mse")
     assert internals.loss_tracker(model) is next(m for m in model.metrics if m.name == "loss")
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "Nadam"])
+def test_an_optimizer_is_named_without_a_backend(name):
+    optimizer = getattr(keras.optimizers, name)(0.5)
+    config = internals.without_backend({"all": [keras.saving.serialize_keras_object(optimizer)]})
+    assert config["all"][0]["module"] == "keras.optimizers"
+    (loaded,) = keras.saving.deserialize_keras_object(config)["all"]
+    assert type(loaded) is type(optimizer) and float(loaded.learning_rate) == 0.5

@@ -1,7 +1,7 @@
 import keras
 
 from keras_atinet.balancing import Equal, get_balancer
-from keras_atinet.internals import built_shape, track, untrack
+from keras_atinet.internals import built_shape, track, untrack, without_backend
 from keras_atinet.losses import as_loss
 from keras_atinet.models.inference import for_inference
 from keras_atinet.models.matching_weights import load_matching_weights
@@ -282,5 +282,5 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
         }
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.compile(**keras.saving.deserialize_keras_object(without_backend(config)))
         self.build_optimizer()
