@@ -61,6 +61,15 @@ def test_a_signal_that_is_ignored_stays_so():
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_handler_in_c_stays(monkeypatch):
+    """Which Python shows as `None`, and could not put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    with handling(raise_at_once):
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGTERM) == before
+
+
 @pytest.mark.parametrize(("number", "kind", "status"), KINDS)
 def test_a_signal_that_an_import_swallows_is_raised_after_it(number, kind, status):
     reached = []
