@@ -94,7 +94,7 @@ def _facts_of_run(folder):
     splits = settings["splits"]
     train, *others = ("all images" if split is None else repr(split) for split in splits)
     if settings["hold_out"]:
-        others.insert(0, f"{settings['hold_out']:.0%} of it")
+        others.insert(0, f"{100 * settings['hold_out']:g} % of it")
     command = config.get("command", "")
     versions = [f"{name} {version}" for name, version in config.get("versions", {}).items()]
     facts = {

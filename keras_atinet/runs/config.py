@@ -28,7 +28,7 @@ _CHOICES = {
 # What settings are that are `None` by default.
 OPTIONAL = {"tasks": [""], "patience": 1, "remat": "", "class_weights": "", "weights": ""}
 _FROM_ZERO = ("seed", "warmup")
-_HIGHEST = 2**62
+_HIGHEST = {"seed": 2**32 - 1, "switch_at": 1}
 _LENGTHS = {"image_size": (2,), "filters": (5,), "splits": (1, 2, 3)}
 
 
@@ -100,5 +100,6 @@ def _is_like(key, value, example):
     if isinstance(value, bool) or isinstance(example, (bool, str)):
         return type(value) is type(example)
     if isinstance(example, float):
-        return isinstance(value, (int, float)) and 0 <= value <= _HIGHEST
-    return isinstance(value, int) and (key not in _FROM_ZERO) <= value <= _HIGHEST
+        return isinstance(value, (int, float)) and 0 <= value <= _HIGHEST.get(key, 2**62)
+    lowest, highest = int(key not in _FROM_ZERO), _HIGHEST.get(key, 2**62)
+    return isinstance(value, int) and lowest <= value <= highest

@@ -195,7 +195,9 @@ def read_rows(path):
             if epochs != sorted(set(epochs)):
                 raise ValueError("its epochs are not in order")
             for row in rows:
-                # A line that is cut short has `None`, a longer one a list.
+                # `DictReader` gives what is missing as `None`, what is too much by the key `None`.
+                if None in row or None in row.values():
+                    raise ValueError(f"the row of epoch {row['epoch']} is cut short, or too long")
                 [float(value) for value in row.values() if value != ""]
     except (OSError, csv.Error, KeyError, TypeError, ValueError) as error:
         # A link that leads nowhere is no missing file.

@@ -34,5 +34,5 @@ def test_a_run_without_an_epoch(run_cli, tmp_path, capsys):
     runs.Run(tmp_path).create(settings, command)
     assert run_cli("info", tmp_path) == 0
     lines = dict(line.split(None, 1) for line in capsys.readouterr().out.splitlines())
-    assert lines["data"] == "rooms; training 'train', validation 10% of it, test 'test'"
+    assert lines["data"] == "rooms; training 'train', validation 10 % of it, test 'test'"
     assert lines["epochs"] == "0 of 9" and lines["to"] == f"resume     {command}"

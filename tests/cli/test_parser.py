@@ -36,6 +36,11 @@ def ended(line):
         ("data inspect a --num-classes 14", "data inspect", "one of 13, 40. Received: 14."),
         ("train --epochs 0", "train", "--epochs: must be a whole number from 1 on. Received: 0"),
         ("train --epochs x", "train", "--epochs: must be a whole number from 1 on. Received: x"),
+        ("train --seed -1", "train", "--seed: must be a whole number from 0 on, below 2 ** 32."),
+        ("train --switch-at 1.1", "train", "--switch-at: must be a share from 0 to 1."),
+        ("search --seed 4294967296", "search", "--seed: must be a whole number from 0 on, below"),
+        ("search --width 1 0", "search", "--width: must be a number above 0. Received: 0"),
+        ("search --max-trials 0", "search", "--max-trials: must be a whole number from 1 on."),
         ("train nyuv2", "train", "unknown arguments. Received: nyuv2"),
         ("export a b --format onnx", "export", "unknown arguments. Received: b"),
     ],
@@ -50,8 +55,8 @@ def test_errors_guess_what_was_meant(line, command, message, capsys):
 
 
 def test_values_that_look_like_options_are_values():
-    arguments = build_parser().parse_args(["train", "--seed", "-1", "--tasks", "- a", "-"])
-    assert arguments.seed == -1 and arguments.tasks == ["- a", "-"]
+    arguments = build_parser().parse_args(["train", "--tasks", "-1", "- a", "-"])
+    assert arguments.tasks == ["-1", "- a", "-"]
     arguments = build_parser().parse_args(
         ["predict", "--model", "a", "--out", "b", "--", "--image.png"]
     )

@@ -35,6 +35,8 @@ CONFIG = {"settings": DEFAULT, "versions": {"backend": "torch"}, "command": "ker
         ("settings", "batch_size", 8.5, "its 'batch_size' cannot be 8.5"),
         ("settings", "learning_rate", -1e-3, "its 'learning_rate' cannot be -0.001"),
         ("settings", "learning_rate", 10**400, "its 'learning_rate' cannot be 1000"),
+        ("settings", "seed", 2**32, "its 'seed' cannot be 4294967296"),
+        ("settings", "switch_at", 1.5, "its 'switch_at' cannot be 1.5"),
         ("settings", "image_size", [64], "its 'image_size' cannot be [64]"),
         ("settings", "filters", [16, 32, "64", 64, 64], "its 'filters' cannot be"),
         ("settings", "splits", [], "its 'splits' cannot be []"),

@@ -134,6 +134,7 @@ def test_a_damaged_history_is_told(content, tmp_path):
             read_rows(path)
         path.unlink()
     assert str(path) in str(raised.value)
+    assert "NoneType" not in str(raised.value)
 
 
 def test_the_history_of_an_epoch_that_is_trained_again_is_replaced(tmp_path):

@@ -2,7 +2,13 @@
 
 import argparse
 
-from keras_atinet.cli.options.shared import add_verbose_epochs
+from keras_atinet.cli.options.shared import (
+    COUNT,
+    POSITIVE,
+    SEED,
+    UP_TO_ONE,
+    add_verbose_epochs,
+)
 from keras_atinet.settings import BALANCERS, DEFAULT, NETWORKS, ROOMS
 
 SUMMARY = "Search for hyperparameters."
@@ -25,14 +31,14 @@ def add_options(parser):
     text = "the network (default: %(default)s)"
     parser.add_argument("--model", choices=NETWORKS, default=DEFAULT["model"], help=text)
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="(default: the data's)")
-    _add(parser, "--image-size", int, "pixels, divisible by 32", ("H", "W"), DEFAULT["image_size"])
-    _add(parser, "--epochs", int, "passes over the training images", "N", DEFAULT["epochs"])
-    text = f"rooms to learn from (default: {DEFAULT['num_samples']})"
-    parser.add_argument(
-        "--num-samples", type=int, default=argparse.SUPPRESS, metavar="N", help=text
+    _add(
+        parser, "--image-size", COUNT, "pixels, divisible by 32", ("H", "W"), DEFAULT["image_size"]
     )
-    _add(parser, "--seed", int, "of weights, order and choices", "N", DEFAULT["seed"])
-    _add(parser, "--max-trials", int, "settings to try", "N", 20)
+    _add(parser, "--epochs", COUNT, "passes over the training images", "N", DEFAULT["epochs"])
+    text = f"rooms to learn from (default: {DEFAULT['num_samples']})"
+    parser.add_argument("--num-samples", default=argparse.SUPPRESS, help=text, **COUNT)
+    _add(parser, "--seed", SEED, "of weights, order and choices", "N", DEFAULT["seed"])
+    _add(parser, "--max-trials", COUNT, "settings to try", "N", 20)
     text = "how settings are chosen (default: %(default)s)"
     parser.add_argument(
         "--algorithm", choices=("bayesian", "random"), default="bayesian", help=text
@@ -44,7 +50,7 @@ def add_options(parser):
     parser.add_argument("--baseline", nargs="+", metavar="FILE", help=text)
     text = "mean over all metrics, or over tasks of that over their metrics (default: %(default)s)"
     parser.add_argument("--average", choices=("metrics", "tasks"), default="metrics", help=text)
-    _add(parser, "--workers", int, "processes that train trials at the same time", "N", 1)
+    _add(parser, "--workers", COUNT, "processes that train trials at the same time", "N", 1)
     text = "folder of the search, new or that of a stopped one (default: %(default)s)"
     parser.add_argument("--out", default="runs/search", metavar="DIR", help=text)
     add_verbose_epochs(parser, "trial")
@@ -52,19 +58,20 @@ def add_options(parser):
 
 
 def _add_space(group):
-    _add(group, "--learning-rate", float, "one, or from LOW to HIGH", "X", nargs="+")
-    _add(group, "--width", float, "filters over the paper's, to choose from", "X", nargs="+")
-    _add(group, "--batch-size", int, "to choose from", "N", nargs="+")
+    _add(group, "--learning-rate", POSITIVE, "one, or from LOW to HIGH", "X", nargs="+")
+    _add(group, "--width", POSITIVE, "filters over the paper's, to choose from", "X", nargs="+")
+    _add(group, "--batch-size", COUNT, "to choose from", "N", nargs="+")
     text = f"to choose from: {', '.join(BALANCERS)}"
     group.add_argument("--balancers", nargs="+", choices=BALANCERS, metavar="NAME", help=text)
-    _add(group, "--temperature", float, "of dwa: one, or from LOW to HIGH", "X", nargs="+")
-    _add(group, "--switch-at", float, "one, or from LOW to HIGH", "X", nargs="+")
+    _add(group, "--temperature", POSITIVE, "of dwa: one, or from LOW to HIGH", "X", nargs="+")
+    _add(group, "--switch-at", UP_TO_ONE, "one, or from LOW to HIGH", "X", nargs="+")
 
 
 def _add(parser, option, kind, text, metavar, default=None, **kwargs):
+    kwargs = {**kind, **kwargs, "metavar": metavar}
     if default is not None:
         shown = " ".join(map(str, default)) if isinstance(default, list) else default
         text, kwargs = f"{text} (default: {shown})", {**kwargs, "default": default}
     if isinstance(metavar, tuple):
         kwargs["nargs"] = len(metavar)
-    parser.add_argument(option, type=kind, metavar=metavar, help=text, **kwargs)
+    parser.add_argument(option, help=text, **kwargs)

@@ -67,6 +67,14 @@ COUNT = {"type": _COUNT, "metavar": "N"}
 IMAGE_SIZE = {"type": _COUNT, "metavar": ("H", "W"), "nargs": 2}
 FILTERS = {"type": _COUNT, "metavar": "N", "nargs": 5}
 SHARE = {"type": _number(float, 0, "a share from 0 on, below 1", below=1), "metavar": "SHARE"}
+UP_TO_ONE = {
+    "type": _number(float, 0, "a share from 0 to 1", below=math.nextafter(1, 2)),
+    "metavar": "X",
+}
+SEED = {
+    "type": _number(int, 0, "a whole number from 0 on, below 2 ** 32", below=2**32),
+    "metavar": "N",
+}
 EPOCHS = {"type": _number(int, 0, "a whole number from 0 on"), "metavar": "N"}
 NOT_NEGATIVE = {"type": _number(float, 0, "a number from 0 on"), "metavar": "X"}
 POSITIVE = {"type": _number(float, math.ulp(0), "a number above 0"), "metavar": "X"}

@@ -10,8 +10,10 @@ from keras_atinet.cli.options.shared import (
     IMAGE_SIZE,
     NOT_NEGATIVE,
     POSITIVE,
+    SEED,
     SHARE,
     SOURCES,
+    UP_TO_ONE,
     add_verbose_epochs,
 )
 from keras_atinet.files import read_json
@@ -93,10 +95,10 @@ def _add_training(group):
     _add(group, "--weight-decay", text, **NOT_NEGATIVE)
     text = "stop after N epochs without a lower val_loss; ATI-Net's second phase alone counts"
     _add(group, "--patience", text, **COUNT)
-    _add(group, "--switch-at", "ATI-Net: share of the epochs in phase 1", type=float, metavar="X")
+    _add(group, "--switch-at", "ATI-Net: share of the epochs in phase 1", **UP_TO_ONE)
     text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"
     _add(group, "--on-nonfinite", text, choices=ON_NONFINITE)
-    _add(group, "--seed", "of the weights and of the order of the images", type=int, metavar="N")
+    _add(group, "--seed", "of the weights and of the order of the images", **SEED)
     text = "the same numbers each time on a GPU too, slower"
     _add(group, "--deterministic", text, action="store_true")
 
