@@ -208,6 +208,14 @@ def remove_unfinished(folder):
             path.unlink(missing_ok=True)
 
 
+def is_free(path):
+    """Whether there is nothing, or a folder with no more than killed processes left unfinished."""
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        return not path.exists()
+    return all(entry.suffix == UNFINISHED for entry in path.iterdir())
+
+
 def sync_folder(folder):
     """Makes the names of the files in a folder last; not every system can."""
     with contextlib.suppress(OSError):

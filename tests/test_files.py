@@ -89,6 +89,15 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "history.csv"]
 
 
+def test_what_a_killed_process_left_takes_no_place(tmp_path):
+    path = tmp_path / "run"
+    assert files.is_free(path)
+    (path / "config.json.x.part").mkdir(parents=True)
+    assert files.is_free(path)
+    (path / "config.json").touch()
+    assert not files.is_free(path) and not files.is_free(path / "config.json")
+
+
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs Linux")
 def test_a_full_disk_that_is_one():
     """`/dev/full` is written to directly, as is what a shell puts in the place of a file."""

@@ -4,7 +4,7 @@ import pathlib
 
 from keras_atinet import runs
 from keras_atinet.cli.sources import absolute, check_num_samples
-from keras_atinet.files import read_json, write_json
+from keras_atinet.files import is_free, read_json, write_json
 from keras_atinet.stopping import exit_status
 
 # What may differ when a search is resumed.
@@ -54,7 +54,7 @@ def _check_folder(file, settings):
                 f"before: {', '.join(f'{key}={old.get(key)}' for key in changed)}. "
                 "Give the same ones to go on, or another `--out`."
             )
-    elif file.parent.exists() and (not file.parent.is_dir() or any(file.parent.iterdir())):
+    elif not is_free(file.parent):
         raise FileExistsError(
             "`--out` must be a new or an empty folder, or that of a search. "
             f"Received: '{file.parent}'. Choose another."

@@ -7,7 +7,7 @@ import sys
 from keras_atinet import evaluation, runs, visualization
 from keras_atinet.cli.sources import absolute, check_num_samples, complete_splits
 from keras_atinet.data import Subset
-from keras_atinet.files import WriteError, replacing
+from keras_atinet.files import WriteError, is_free, replacing
 from keras_atinet.stopping import Terminated, exit_status
 
 _PICTURE_SAMPLES = 4
@@ -96,8 +96,7 @@ def new_folder(settings):
 
 def _check_empty(folder):
     path = folder.path
-    # A process that was killed may have left a beginning of config.json.
-    if path.exists() and (not path.is_dir() or any(p.suffix != ".part" for p in path.iterdir())):
+    if not is_free(path):
         hint = f", or go on with this run: --resume {path}" if folder.config.exists() else ""
         raise FileExistsError(
             f"`--out` must be a new or an empty folder. Received: '{path}'. Choose another{hint}."
