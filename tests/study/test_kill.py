@@ -20,18 +20,16 @@ import os, pathlib, signal, sys, zipfile
 
 for name in ("tensorflow", "jax", "sklearn", "matplotlib"):  # take long to import, and to draw
     sys.modules[name] = None
-from keras_atinet.cli import main
+from keras_atinet.cli import main, reproduce
 
 # When the process dies: a file is written, then renamed.
 MOMENTS = [
     "after config.json",
     "within best.keras",
     "before history.csv",
-    "before epoch-00001.keras",
     "after epoch-00001.keras",
     "within last.keras",
     "after epoch-00002.keras",
-    "after epoch-00003.keras",
     "before results.json",
     "before table1.md",
 ]
