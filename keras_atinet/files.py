@@ -221,7 +221,8 @@ def sync_folder(folder):
 def _is_stream(path):
     # What a shell puts in the place of a file: /dev/stdout, a named pipe.
     path = pathlib.Path(path)
-    is_device = path.parts[:2] in (("/", "dev"), ("/", "proc"))
+    # Not so the files in `/dev/shm`, a disk in memory.
+    is_device = path.parts[:2] == ("/", "proc") or str(path.parent) in ("/dev", "/dev/fd")
     return is_device or (path.exists() and not path.is_file() and not path.is_dir())
 
 

@@ -27,7 +27,8 @@ def handling(on_signal, numbers=tuple(SIGNALS)):
     previous = {}
     if threading.current_thread() is threading.main_thread():
         for number in numbers:
-            if signal.getsignal(number) != signal.SIG_IGN:
+            # `None` is a handler in C, which could not be put back.
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 previous[number] = signal.signal(number, on_signal)
     try:
         yield

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pathlib
+import tempfile
 
 import numpy as np
 import pytest
@@ -30,6 +31,17 @@ def test_a_file_is_replaced_when_it_is_complete(tmp_path):
     with files.replacing(path):
         pass  # as where a user does not want to overwrite it
     assert path.read_text() == "text\n" and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="a disk in memory of Linux")
+def test_a_disk_in_memory_is_one():
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = pathlib.Path(folder, "run", "config.json")
+        files.write_json(path, {"epochs": 1})
+        with pytest.raises(KeyboardInterrupt), files.replacing(path) as new:
+            new.write_text("half of")
+            raise KeyboardInterrupt
+        assert files.read_json(path) == {"epochs": 1}
 
 
 def test_what_belongs_to_a_file_moves_with_it(tmp_path):

@@ -65,3 +65,12 @@ def test_only_the_command_is_ended_while_it_imports(started, monkeypatch):
         within = [signal.getsignal(number) for number, *_ in KINDS]
     assert within == ([signal.SIG_DFL] * 2 if started else before)
     assert [signal.getsignal(number) for number, *_ in KINDS] == before
+
+
+def test_a_handler_in_c_stays(monkeypatch):
+    """Which Python shows as `None`, and could not put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    with handling(raise_at_once):
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGTERM) == before

@@ -1,4 +1,4 @@
-"""Whether what the arguments name is there, seen before Keras is imported."""
+"""Names of files: whether what the arguments name is there, and how a terminal shows them."""
 
 import difflib
 import pathlib
@@ -29,6 +29,12 @@ def check_paths(arguments, names):
                 continue
             hint = _nearest(pathlib.Path(path)) or _EXPECTED.get(name, "")
             raise FileNotFoundError(f"There is no such file or folder. Received: '{path}'.{hint}")
+
+
+def visible(text):
+    """A text with its control characters written out: names of files may have some."""
+    controls = {*range(32), *range(127, 160)} - {ord("\n")}
+    return text.translate({code: f"\\x{code:02x}" for code in controls})
 
 
 def _exists(path):

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_atinet import files, runs
 from keras_atinet.cli.data.sources import is_verbose
+from keras_atinet.cli.paths import visible
 from keras_atinet.data import resize
 from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.sources.file_names import named_files
@@ -43,13 +44,13 @@ def run(arguments, argv):
             bar.update(number)
     for path, name in zip(paths, names, strict=True):
         if name != path.stem:
-            print(f"{path}: NAME is {name}")
+            print(visible(f"{path}: NAME is {name}"))
     if len(faults) < len(paths):
         name = names[0] if len(paths) == 1 else "NAME"
         written = ", ".join([f"{name}.npz", *(f"{name}_{task.name}.png" for task in model.tasks)])
-        print(f"{len(paths) - len(faults)} predicted, in {out}: {written}")
+        print(visible(f"{len(paths) - len(faults)} predicted, in {out}: {written}"))
     for fault in faults:
-        print(f"keras-atinet: error: {fault}", file=sys.stderr)
+        print(f"keras-atinet: error: {visible(str(fault))}", file=sys.stderr)
     return 1 if faults else 0
 
 

@@ -10,7 +10,7 @@ import warnings
 
 from keras_atinet import deferral
 from keras_atinet.cli.parser import build_parser, options_of
-from keras_atinet.cli.paths import check_paths
+from keras_atinet.cli.paths import check_paths, visible
 from keras_atinet.cli.quiet import quiet
 from keras_atinet.settings import BACKENDS
 from keras_atinet.stopping import exit_status, handling, raise_at_once
@@ -99,12 +99,6 @@ def _choose_backend(arguments):
             f"The command needs the backend '{backend}', but Keras has been imported with another. "
             f"Received: '{used}'. Set the environment variable KERAS_BACKEND={backend} before."
         )
-
-
-def visible(text):
-    """A text with its control characters written out: names of files may have some."""
-    controls = {*range(32), *range(127, 160)} - {ord("\n")}
-    return text.translate({code: f"\\x{code:02x}" for code in controls})
 
 
 def _format_warning(message, category, *where):

@@ -45,7 +45,7 @@ def two_splits(source):
             "A study needs a split to learn from and one to test on. "
             f"Received: '{source}' with {names}. Make two folders, for instance train and test."
         )
-    return names[:2]
+    return [names[0], runs.choose_splits(names)[-1]]
 
 
 def check_num_samples(explicit, source):

@@ -7,9 +7,10 @@ import keras
 class Patience(keras.callbacks.EarlyStopping):
     """`keras.callbacks.EarlyStopping` on `val_loss`, which a resumed training does not reset.
 
-    It stops after `epochs` epochs in a row without a lower `val_loss`. NaN is never lower, and does
-    not count as a value to be lower than. Epochs before `first` do not count: ATI-Net's attention
-    starts anew with its second phase, whose first losses may lie above the best of the first.
+    It stops after `epochs` epochs in a row without a lower `val_loss`. NaN is never lower,
+    but epochs of NaN before the first number do not count. Nor do epochs before `first`: ATI-Net's
+    attention starts anew with its second phase, whose first losses may lie above the best of the
+    first.
 
     Args:
         epochs: int, at least 1.

@@ -57,14 +57,16 @@ def test_a_folder_is_predicted_but_for_what_is_damaged(run_cli, tmp_path, monkey
         Image.fromarray(np.full((20, 30), 20 * index, "uint8")).save(pictures / f"{index}.png")
     Image.fromarray(np.full((20, 30), 65535, "uint16")).save(pictures / "3.tif")
     (pictures / "5.png").write_bytes((pictures / "5.png").read_bytes()[:50])
+    (pictures / "\x1b[31m.png").write_bytes(b"damaged")
     assert run_cli("predict", pictures, "--model", tmp_path, "--out", out) == 1
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [
-        "11 pictures",
+        "12 pictures",
         f"{pictures / '3.tif'}: NAME is 3-2",
         f"10 predicted, in {out}: NAME.npz, NAME_depth.png",
     ]
-    assert shown.err.count("error: ") == 1 and str(pictures / "5.png") in shown.err
+    assert shown.err.count("error: ") == 2 and str(pictures / "5.png") in shown.err
+    assert "\\x1b[31m.png" in shown.err and "\x1b" not in shown.err
     assert model.batches == [8, 2]
     expected = {str(index): 20 * index for index in range(10) if index != 5} | {"3-2": 255}
     assert {path.name for path in out.iterdir()} == {

@@ -3,6 +3,7 @@
 import keras
 
 from keras_atinet.cli.data.sources import is_verbose, source_options, split_name
+from keras_atinet.cli.paths import visible
 from keras_atinet.data.opening import recognize
 from keras_atinet.data.preparation.verification import Verification
 
@@ -17,7 +18,7 @@ def run(arguments, argv):
     for split in names:
         verification.read(split, _progress(split) if is_verbose(arguments) else None)
     for fault in verification.faults:
-        print(fault)
+        print(visible(fault))
     for note in verification.notes:
         print(f"Note: {note}")
     if verification.turned:
@@ -41,7 +42,7 @@ def _tell_turned(paths):
         '"exif_orientation": "apply" if they do, "ignore" if they fit the stored pictures:'
     )
     for path in paths[:_NAMED]:
-        print(f"  {path}")
+        print(visible(f"  {path}"))
     if len(paths) > _NAMED:
         print(f"  and {len(paths) - _NAMED} more")
 

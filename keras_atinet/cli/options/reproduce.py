@@ -53,7 +53,7 @@ def add_options(parser):
     text = f"how the tasks are weighted: {', '.join(BALANCERS)} (default: dwa)"
     add("--balancers", nargs="+", choices=BALANCERS, default=["dwa"], metavar="NAME", help=text)
     add("--seeds", default=3, help="from 0 (default: %(default)s)", **COUNT)
-    add("--splits", nargs=2, metavar=("TRAIN", "TEST"), help="(default: the first two)")
+    add("--splits", nargs=2, metavar=("TRAIN", "TEST"), help="(default: train and test)")
     group = parser.add_argument_group("instead of what the scale says")
     for name, keywords in OVERRIDES.items():
         option = f"--{name.replace('_', '-')}"

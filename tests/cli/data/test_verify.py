@@ -28,6 +28,13 @@ def test_verify_finds_nothing_wrong(run, folder, capsys):
     ]
 
 
+def test_control_characters_in_names_do_not_reach_the_terminal(run, folder, capsys):
+    (folder / "train" / "depth" / "\x1b[31m.png").write_bytes(b"")
+    assert run("verify", folder) == 1
+    shown = capsys.readouterr().out
+    assert "\\x1b[31m.png" in shown and "\x1b" not in shown
+
+
 def test_verify_lists_every_fault(run, save, folder, capsys):
     train, test = folder / "train", folder / "test"
     (train / "image" / "0.png").write_bytes(b"")
