@@ -4,9 +4,13 @@ Importing Keras and a backend takes seconds; `keras-atinet --help` or a typo sho
 fixes its backend when it is imported, which `--backend` chooses.
 """
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
+
+from keras_atinet.stopping import handling
 
 _SCRIPTS = ("keras-atinet", "keras-atinet.exe", "keras-atinet-script.py")
 
@@ -27,7 +31,8 @@ def is_command(argv, orig_argv):
     return started == argv[0] and os.path.basename(started) in _SCRIPTS
 
 
-deferred = is_command(sys.argv, sys.orig_argv)
+started = is_command(sys.argv, sys.orig_argv)
+deferred = started
 
 
 def complete():
@@ -36,3 +41,14 @@ def complete():
     if deferred:
         deferred = False
         importlib.reload(sys.modules["keras_atinet"])
+
+
+@contextlib.contextmanager
+def importing():
+    """Lets Ctrl-C and SIGTERM end the process while libraries are imported, if it is the command's.
+
+    There is nothing to lose yet. The exception of a signal would get lost in a callback of a
+    library, or crash one that is written in C.
+    """
+    with handling(signal.SIG_DFL) if started else contextlib.nullcontext():
+        yield

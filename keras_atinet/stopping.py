@@ -42,26 +42,6 @@ def raise_at_once(number, frame):
     raise SIGNALS[number]
 
 
-@contextlib.contextmanager
-def raising_at_the_latest():
-    """Handles signals by their exceptions, and raises at the end one that got lost.
-
-    Libraries that try an import and catch whatever it raises lose a Ctrl-C.
-    """
-    received = []
-
-    def on_signal(number, frame):
-        received.append(number)
-        raise_at_once(number, frame)
-
-    with handling(on_signal):
-        try:
-            yield
-        finally:
-            if received:
-                raise SIGNALS[received[-1]]
-
-
 def say(line):
     """Writes a line to a terminal, if standard error is one; within the handler of a signal."""
     # `print` may be what the signal interrupted, and must not be called anew.

@@ -17,10 +17,10 @@ BACKENDS = {"tensorflow", "jax", "torch"}
 # A module imports from its own folder and from what stands before it here.
 ORDER = [
     "version",
+    "stopping",
     "deferral",
     "settings",
     "files",
-    "stopping",
     "internals",
     "ops",
     "losses",

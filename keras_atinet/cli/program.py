@@ -13,7 +13,7 @@ from keras_atinet.cli.parser import build_parser, options_of
 from keras_atinet.cli.paths import check_paths, visible
 from keras_atinet.cli.quiet import quiet
 from keras_atinet.settings import BACKENDS
-from keras_atinet.stopping import exit_status, handling, raise_at_once, raising_at_the_latest
+from keras_atinet.stopping import exit_status, handling, raise_at_once
 
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 _format_with_code = warnings.formatwarning
@@ -64,7 +64,7 @@ def _run(arguments, argv):
     _choose_backend(arguments)
     # They name no file; what is wrong with a picture becomes an error that does.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    with raising_at_the_latest():
+    with deferral.importing():
         if deferral.deferred:
             with quiet():
                 deferral.complete()

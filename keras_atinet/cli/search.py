@@ -2,7 +2,7 @@
 
 import pathlib
 
-from keras_atinet import runs
+from keras_atinet import deferral, runs
 from keras_atinet.cli.sources import absolute, check_num_samples
 from keras_atinet.files import is_free, read_json, write_json
 from keras_atinet.stopping import exit_status
@@ -16,7 +16,8 @@ _NO_SETTINGS = ("command", "backend", "debug", "out", "verbose")
 def run(arguments, argv):
     """Runs a search, or resumes one; writes `results.csv` and `best.keras`."""
     # Here, because KerasTuner is optional.
-    from keras_atinet.tuning import search, workers
+    with deferral.importing():
+        from keras_atinet.tuning import search, workers
 
     out = pathlib.Path(arguments.out)
     explicit = {key: value for key, value in vars(arguments).items() if key not in _NO_SETTINGS}

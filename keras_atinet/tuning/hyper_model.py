@@ -8,6 +8,7 @@ from keras_atinet import runs
 from keras_atinet.balancing import DynamicWeightAverage
 from keras_atinet.data import Source, random_mirror
 from keras_atinet.evaluation import DeltaM, check_baseline
+from keras_atinet.files import WriteError
 from keras_atinet.models import ATINet
 from keras_atinet.models.segnet import DEFAULT_FILTERS
 from keras_atinet.tasks import standardize_tasks
@@ -173,6 +174,9 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
                 _check_objective(history.history.get(self.objective.name))
                 replace_nan(history, self.objective.name)
             return history
+        except WriteError as error:
+            # No fault of these values: the next trial could not be written either.
+            raise keras_tuner.errors.FatalRuntimeError(str(error)) from error
         except Exception as error:
             if tuners and is_without_result(tuners[0]):
                 raise keras_tuner.errors.FatalRuntimeError(

@@ -7,7 +7,7 @@ import shlex
 
 from keras_atinet import data, evaluation, runs
 from keras_atinet.evaluation.results import from_json
-from keras_atinet.files import read_json, replacing, write_json
+from keras_atinet.files import WriteError, read_json, replacing, write_json
 from keras_atinet.runs.bottom_line import BottomLine
 from keras_atinet.runs.epoch_table import TrainingBar
 from keras_atinet.tuning import workers
@@ -109,6 +109,7 @@ def run(tuner, train, validation, max_trials, epochs, verbose=None):
 
     Raises:
         KeyboardInterrupt: on Ctrl-C and SIGTERM.
+        WriteError: if the disk is full, for instance.
     """
     is_alone = not workers.is_worker_or_chief()
     if verbose is None and not is_alone:
@@ -125,6 +126,8 @@ def run(tuner, train, validation, max_trials, epochs, verbose=None):
         try:
             tuner.search(train, validation_data=validation, **options)
         except RuntimeError as error:  # of KerasTuner, after several failures one after the other
+            if isinstance(cause := error.__cause__, WriteError):
+                raise WriteError(f"{cause} The same command goes on with the search.") from error
             if any(map(has_result, tuner.oracle.trials.values())):
                 raise
             return error.__cause__

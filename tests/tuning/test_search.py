@@ -10,6 +10,7 @@ import pytest
 
 from keras_atinet import cli
 from keras_atinet.cli.parser import build_parser
+from keras_atinet.files import WriteError
 from keras_atinet.runs import text_table
 
 keras_tuner = pytest.importorskip("keras_tuner")
@@ -65,6 +66,18 @@ def test_a_stopped_search_goes_on(tmp_path, monkeypatch, capsys):
 
     assert search("--epochs", 1, "--out", tmp_path, "--seed", 5) == 2
     assert "seed=5" in capsys.readouterr().err
+
+
+@on_torch
+def test_a_search_ends_where_the_disk_is_full(tmp_path, monkeypatch, capsys):
+    def fit(self, *arguments, **kwargs):
+        raise WriteError("The disk is full.")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    assert search("--epochs", 1, "--max-trials", 3, "--out", tmp_path) == 2
+    error = capsys.readouterr().err
+    assert "error: The disk is full. The same command goes on with the search." in error
+    assert "Traceback" not in error
 
 
 @on_torch
