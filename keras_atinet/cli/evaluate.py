@@ -52,6 +52,7 @@ def run(arguments, argv):
         if baseline is not None:
             facts["constant"] = to_json(baseline)
         write_json(arguments.json, facts)
+        print(f"\n{arguments.json}")
 
 
 def _settings(arguments, folder):

@@ -35,7 +35,6 @@ def test_wrong_options_exit_with_2(arguments, run_cli):
         ("predict {tmp}/file.tx --model {tmp} --out {tmp}/new", "Did you mean '{tmp}/file.txt'?"),
         ("train --data {tmp}/none", "Data are 'rooms', or a folder of images"),
         ("predict {tmp}/none.png --model {tmp} --out {tmp}/new", "none.png"),
-        ("train --switch-at 2 --image-size 32 32 --out {tmp}/new", "`at` of `PhaseSwitch`"),
         ("search --data {tmp} --num-samples 4 --out {tmp}/new", "the number of rooms"),
     ],
 )
