@@ -263,5 +263,5 @@ def test_features_that_are_not_all():
     features = {"depth": layers.Conv2D(2, 1)(x), "normal": x}
     outputs = prediction_heads(features, tasks, (2,))
     model = MultiTaskModel(image, outputs, tasks, {}, [features["depth"]])
-    with pytest.raises(ValueError, match="'early/kernel' leads to .* Name more `features`"):
+    with pytest.raises(ValueError, match=r"'early/kernel' leads to .* Name more `features`"):
         model.compile("adam", balancer=make_balancer("pcgrad", over="bottleneck"))
