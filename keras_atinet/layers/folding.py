@@ -205,12 +205,10 @@ def _(layer: keras.layers.Conv2D, dtype=None, name=None):
 
 def _is_plain(conv):
     """Whether a convolution is one that `InferenceConv2D` computes."""
-    if type(conv) is Conv2D:
-        return True
-    is_same = conv.padding == "same" or conv.kernel_size == (1, 1)
+    if type(conv) is not keras.layers.Conv2D:
+        return type(conv) is Conv2D
     return (
-        type(conv) is keras.layers.Conv2D
-        and is_same
+        (conv.padding == "same" or conv.kernel_size == (1, 1))
         and all(size % 2 for size in conv.kernel_size)
         and (conv.strides, conv.dilation_rate, conv.groups) == ((1, 1), (1, 1), 1)
         and conv.data_format == "channels_last"
