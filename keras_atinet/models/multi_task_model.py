@@ -59,6 +59,12 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
         self._loss_trackers = [keras.metrics.Mean(name=f"{task.name}_loss") for task in tasks]
         self._added_losses = keras.metrics.Mean(name="added_losses")
 
+    @property
+    def encoder(self):
+        """The encoder, a functional `keras.Model`, or None where it is the paper's SegNet."""
+        encoder = self._config.get("encoder")
+        return encoder.model if encoder else None
+
     def for_inference(self, input_shape=None, batch_size=None, dtype=None):
         """An equal functional `keras.Model` for inference, of plain convolutions.
 
@@ -261,9 +267,11 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
                 )
 
     def get_config(self):
+        encoder = self._config.get("encoder")
         return {
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks],
             **self._config,
+            **({"encoder": keras.saving.serialize_keras_object(encoder)} if encoder else {}),
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "name": self.name,
         }
