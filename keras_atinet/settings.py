@@ -24,7 +24,8 @@ BALANCERS = (
 )
 
 SCHEDULES = ("constant", "halve", "cosine")
-AUGMENTATIONS = ("mirror", "full", "none")
+AUGMENTATIONS = ("mirror", "color", "full", "none")
+DECODERS = ("unet", "segformer", "aspp")
 
 ROOMS = "rooms"
 DEFAULT = {
@@ -34,6 +35,12 @@ DEFAULT = {
     "tasks": None,
     "image_size": [64, 96],
     "filters": [16, 32, 64, 64, 64],
+    "encoder": None,
+    "encoder_weights": None,
+    "decoder": None,
+    "decoder_filters": None,
+    "freeze_encoder": None,
+    "encoder_lr": None,
     "epochs": 12,
     "batch_size": 8,
     "learning_rate": 1e-3,
@@ -71,7 +78,20 @@ PAPER = {
     "hold_out": 0.0,  # it chose no epoch
     "deep_split": True,
 }
-RECIPES = {"default": DEFAULT, "paper": PAPER}
+PRETRAINED = {
+    **DEFAULT,
+    "model": "split",
+    "image_size": [96, 128],
+    "filters": [64, 96, 128, 256, 256],
+    "encoder": "efficientnet_lite2",
+    "encoder_weights": "imagenet",
+    "epochs": 40,
+    "batch_size": 8,
+    "learning_rate": 5e-4,
+    "schedule": "cosine",
+    "augment": "color",
+}
+RECIPES = {"default": DEFAULT, "paper": PAPER, "pretrained": PRETRAINED}
 SCALES = {
     "paper": PAPER,
     "small": {

@@ -13,6 +13,12 @@ def absolute(source):
     return str(path.resolve()) if path.exists() and source != runs.ROOMS else source
 
 
+def absolute_file(name):
+    """The absolute path of a name that ends as a file's does; other names as they are."""
+    path = pathlib.Path(name)
+    return str(path.resolve()) if path.suffix else name
+
+
 def complete_splits(explicit, settings):
     """The splits of a run, and the share of the first that it holds out.
 

@@ -5,7 +5,8 @@ import shlex
 import sys
 
 from keras_atinet import evaluation, runs, visualization
-from keras_atinet.cli.sources import absolute, check_num_samples, complete_splits
+from keras_atinet.cli.options.train import ALL_EPOCHS
+from keras_atinet.cli.sources import absolute, absolute_file, check_num_samples, complete_splits
 from keras_atinet.data import Subset
 from keras_atinet.files import WriteError, is_free, replacing
 from keras_atinet.stopping import Terminated, exit_status
@@ -77,6 +78,8 @@ def _new(arguments):
     settings = {**runs.RECIPES[arguments.recipe or "default"], **explicit}
     check_num_samples(explicit, settings["data"])
     settings["data"] = absolute(settings["data"])
+    settings |= complete_encoder(settings)
+    runs.check_network(settings)
     if settings["weights"]:
         runs.find_model(settings["weights"])  # or an error before anything is made
         settings["weights"] = absolute(settings["weights"])
@@ -84,6 +87,15 @@ def _new(arguments):
     folder = runs.Run(arguments.out or new_folder(settings))
     _check_empty(folder)
     return folder, settings
+
+
+def complete_encoder(settings):
+    """What the settings say of an encoder: paths that do not depend on the working directory."""
+    found = {name: settings[name] for name in ("encoder", "encoder_weights")}
+    found = {name: value and absolute_file(value) for name, value in found.items()}
+    if settings["freeze_encoder"] == ALL_EPOCHS:
+        found["freeze_encoder"] = settings["epochs"]
+    return found
 
 
 def new_folder(settings):

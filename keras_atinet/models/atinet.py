@@ -121,6 +121,7 @@ class ATINet(MultiTaskModel):
         distillation = self.get_layer("distillation")
         # Replicas cannot meet inside a condition.
         is_on = None if self.num_replicas > 1 else lambda: distillation.share.value > 0
+        groups = {**super().optimizer_groups(), **groups}
         return {**groups, "distillation": OptimizerGroup(distillation.variables, is_on)}
 
     def module_layers(self, kind):

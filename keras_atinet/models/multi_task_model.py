@@ -3,6 +3,7 @@ import keras
 from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.internals import built_shape, track, untrack, without_backend
 from keras_atinet.losses import as_loss
+from keras_atinet.models.encoder_training import EncoderTraining
 from keras_atinet.models.inference import for_inference
 from keras_atinet.models.matching_weights import load_matching_weights
 from keras_atinet.models.saving import Saving
@@ -19,7 +20,7 @@ from keras_atinet.training import (
 )
 
 
-class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
+class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
     """A functional `keras.Model` from one image to a dict of predictions, one per task.
 
     Subclasses build the graph and call this constructor. Losses, metrics and the masks of valid
@@ -58,6 +59,14 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
         self._config = config
         self._loss_trackers = [keras.metrics.Mean(name=f"{task.name}_loss") for task in tasks]
         self._added_losses = keras.metrics.Mean(name="added_losses")
+        encoder = config.get("encoder")
+        self._freeze_encoder(encoder.frozen_epochs if encoder else 0)
+
+    @property
+    def encoder(self):
+        """The encoder, a functional `keras.Model`, or None where it is the paper's SegNet."""
+        encoder = self._config.get("encoder")
+        return encoder.model if encoder else None
 
     def for_inference(self, input_shape=None, batch_size=None, dtype=None):
         """An equal functional `keras.Model` for inference, of plain convolutions.
@@ -93,6 +102,7 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
         metrics=None,
         on_nonfinite="raise",
         learning_rate_multipliers=None,
+        encoder_lr_multiplier=None,
         **kwargs,
     ):
         """Configures training.
@@ -120,14 +130,17 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
                 or after an epoch. Defaults to `"raise"`.
             learning_rate_multipliers: optional dict, name of one of `optimizer_groups` -> float
                 above 0, what its learning rate (and with it weight decay) is multiplied by.
+            encoder_lr_multiplier: optional float above 0, the multiplier of the encoder's group.
+                A pretrained one often trains best at a tenth of the rate of the rest.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss`, as
                 for `keras.Model.compile`.
 
         Raises:
             ValueError: if the balancer is unknown or needs features that this network does not
                 name, `loss` or `metrics` name no task of this model, or
-                `learning_rate_multipliers` no group of its weights; if a subclass overrides
-                `compute_loss`, `compute_metrics` or `call` where training does not call them.
+                `learning_rate_multipliers` no group of its weights; if `encoder_lr_multiplier` is
+                given to a network without an encoder; if a subclass overrides `compute_loss`,
+                `compute_metrics` or `call` where training does not call them.
             FloatingPointError: by `fit`, see `on_nonfinite`.
         """
         used, over = self._usable_balancer(balancer)
@@ -142,6 +155,7 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
                 "`compile(on_nonfinite='skip')` works on one device only. "
                 f"Received: a strategy of {self.num_replicas} replicas. Use 'raise'."
             )
+        multipliers = self._encoder_multipliers(encoder_lr_multiplier, learning_rate_multipliers)
         if "loss_weights" in kwargs or "weighted_metrics" in kwargs:
             raise ValueError(
                 "`compile` of a multi-task model takes no `loss_weights` (a `balancer` weighs the "
@@ -161,7 +175,7 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
         used_optimizer = group_optimizer(
             optimizer,
             self.optimizer_groups(),
-            learning_rate_multipliers,
+            multipliers,
             kwargs.get("auto_scale_loss", True) and self.dtype_policy.name == "mixed_float16",
             getattr(self, "optimizer", None),
         )
@@ -186,6 +200,7 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
             "metrics": metrics,
             "on_nonfinite": on_nonfinite,
             "learning_rate_multipliers": learning_rate_multipliers,
+            "encoder_lr_multiplier": encoder_lr_multiplier,
             **kwargs,
         }
         # A function, because Keras tracks the metrics in an attribute as the model's own.
@@ -223,14 +238,6 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
-    def optimizer_groups(self):
-        """Groups of weights whose optimizer state and learning rate are their own.
-
-        Returns:
-            Dict, name -> `keras_atinet.training.OptimizerGroup`. Empty for most networks.
-        """
-        return {}
-
     def _usable_balancer(self, balancer):
         """A balancer for this network, and where it takes gradients, None if it takes none."""
         count = len(self.tasks)
@@ -261,9 +268,11 @@ class MultiTaskModel(Saving, Fitting, TrainStep, keras.Model):
                 )
 
     def get_config(self):
+        encoder = self._config.get("encoder")
         return {
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks],
             **self._config,
+            **({"encoder": keras.saving.serialize_keras_object(encoder)} if encoder else {}),
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "name": self.name,
         }

@@ -26,7 +26,19 @@ _CHOICES = {
     "averaging": ("pixel", "batch"),
 }
 # What settings are that are `None` by default.
-OPTIONAL = {"tasks": [""], "patience": 1, "remat": "", "class_weights": "", "weights": ""}
+OPTIONAL = {
+    "tasks": [""],
+    "encoder": "",
+    "encoder_weights": "",
+    "decoder": "",
+    "decoder_filters": [1],
+    "freeze_encoder": 1,
+    "encoder_lr": 1.0,
+    "patience": 1,
+    "remat": "",
+    "class_weights": "",
+    "weights": "",
+}
 _FROM_ZERO = ("seed", "warmup")
 _HIGHEST = {"seed": 2**32 - 1, "switch_at": 1}
 _LENGTHS = {"image_size": (2,), "filters": (5,), "splits": (1, 2, 3)}

@@ -1,6 +1,7 @@
 """The compiled model that settings describe."""
 
 import math
+import pathlib
 
 import keras
 
@@ -14,31 +15,108 @@ MODELS = {
     "padnet": models.PADNet,
     "atinet": models.ATINet,
 }
+_WITH_ATTENTION = ("atinet", "mtan")
+_WITH_DECODERS = ("split", "single")
+_OF_ENCODERS = ("encoder_weights", "decoder", "decoder_filters", "freeze_encoder", "encoder_lr")
+
+
+def check_network(settings):
+    """Refuses settings of the network that do not fit each other, before anything takes long.
+
+    Raises:
+        ValueError: if one has no meaning for this network.
+        FileNotFoundError: if the encoder or its weights are a file that is not there.
+    """
+    model, encoder = settings["model"], settings["encoder"]
+    if settings["remat"] and model not in _WITH_ATTENTION:
+        _refuse("remat", settings, f"the models {' and '.join(_WITH_ATTENTION)}, with attention")
+    for name in _OF_ENCODERS:
+        if settings[name] is not None and encoder is None:
+            _refuse(name, settings, "networks with an `encoder`; name one")
+    for name in ("decoder", "decoder_filters"):
+        if settings[name] is not None and model not in _WITH_DECODERS:
+            _refuse(name, settings, f"the models {' and '.join(_WITH_DECODERS)}; others have own")
+    if _is_file(encoder) and settings["encoder_weights"] is not None:
+        _refuse("encoder_weights", settings, "encoders by name; a file has its own, say none")
+    if settings["encoder_lr"] is not None and is_frozen(settings):
+        _refuse("encoder_lr", settings, "encoders that train; this one is frozen in all epochs")
+    for name in ("encoder", "encoder_weights"):
+        if _is_file(settings[name]) and not pathlib.Path(settings[name]).is_file():
+            raise FileNotFoundError(f"There is no such `{name}`. Received: '{settings[name]}'.")
+
+
+def is_frozen(settings):
+    """Whether the encoder stays as it is in all epochs."""
+    epochs = settings["freeze_encoder"]
+    return epochs is not None and epochs >= settings["epochs"]
+
+
+def _refuse(name, settings, meant):
+    raise ValueError(
+        f"The setting `{name}` is for {meant}. Received: {name}={settings[name]!r}, "
+        f"model='{settings['model']}', encoder={settings['encoder']!r}."
+    )
+
+
+def _is_file(name):
+    return name is not None and bool(pathlib.Path(name).suffix)
 
 
 def get_model(settings, tasks):
     """The compiled model."""
-    kind = MODELS[settings["model"]]
-    options = {"deep": settings["deep_split"]} if kind is models.Split else {}
-    if settings["remat"]:
-        if kind not in (models.ATINet, models.MTAN):
-            raise ValueError(
-                "The setting `remat` is for the models atinet and mtan, which have attention. "
-                f"Received: remat='{settings['remat']}' for '{settings['model']}'."
-            )
-        options["remat"] = settings["remat"]
-    model = kind(
+    check_network(settings)
+    balancer = settings["balancer"]
+    if balancer == "dwa":
+        balancer = DynamicWeightAverage(settings["temperature"])
+    model = MODELS[settings["model"]](
         tasks=tasks,
         input_shape=(*settings["image_size"], 3),
         filters=settings["filters"],
         dtype=settings["dtype"],
-        **options,
+        **_options(settings),
     )
-    balancer = settings["balancer"]
-    if balancer == "dwa":
-        balancer = DynamicWeightAverage(settings["temperature"])
-    model.compile(get_optimizer(settings), balancer, on_nonfinite=settings["on_nonfinite"])
+    model.compile(
+        get_optimizer(settings),
+        balancer,
+        on_nonfinite=settings["on_nonfinite"],
+        encoder_lr_multiplier=settings["encoder_lr"],
+    )
     return model
+
+
+def _options(settings):
+    """The arguments that not all networks have, or that are for encoders."""
+    model, options = settings["model"], {}
+    if model in _WITH_ATTENTION:
+        options["remat"] = settings["remat"]
+    if settings["encoder"] is None:
+        return {**options, "deep": settings["deep_split"]} if model == "split" else options
+    if model in _WITH_DECODERS:
+        options |= {name: settings[name] for name in ("decoder", "decoder_filters")}
+    return options | encoder_options(settings)
+
+
+def encoder_options(settings):
+    """What settings say of the encoder, as networks take it."""
+    encoder = settings["encoder"]
+    if _is_file(encoder):
+        encoder = _open_encoder(encoder)
+    return {
+        "encoder": encoder,
+        "encoder_weights": settings["encoder_weights"],
+        "freeze_encoder": is_frozen(settings) or settings["freeze_encoder"] or False,
+    }
+
+
+def _open_encoder(file):
+    encoder = keras.saving.load_model(file, compile=False)
+    if isinstance(encoder, models.MultiTaskModel):
+        raise ValueError(
+            "`encoder` must be a functional `keras.Model` of images, without a decoder. "
+            f"Received: '{file}', a {type(encoder).__name__}. To begin with its weights, "
+            "use the setting `weights`."
+        )
+    return encoder
 
 
 def get_optimizer(settings):

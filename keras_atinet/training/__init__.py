@@ -3,6 +3,7 @@
 from keras_atinet.training.callbacks import (
     BalancerUpdate,
     BestNumber,
+    EncoderUnfreezing,
     FiniteLosses,
     FiniteWeights,
     PhaseSwitch,

@@ -71,6 +71,40 @@ def test_options_of_training(settings, run_cli, tmp_path, capsys):
     assert "Received: 'none'. Name a .keras file" in capsys.readouterr().err
 
 
+def test_options_of_the_encoder(settings, run_cli, tmp_path, capsys):
+    def found(*options):
+        found = settings(*options)
+        return {key: value for key, value in found.items() if value != runs.DEFAULT[key]}
+
+    options = ["--model", "split", "--encoder", "resnet50", "--epochs", 9]
+    named = {"model": "split", "encoder": "resnet50", "epochs": 9}
+    assert found(*options) == named
+    more = "--encoder-weights imagenet --decoder segformer --decoder-filters 8 --encoder-lr 0.1"
+    expected = {"encoder_weights": "imagenet", "decoder": "segformer", "decoder_filters": [8]}
+    assert found(*options, *more.split()) == {**named, **expected, "encoder_lr": 0.1}
+    assert found(*options, "--freeze-encoder", 3) == {**named, "freeze_encoder": 3}
+    assert found(*options, "--freeze-encoder") == {**named, "freeze_encoder": 9}
+    (tmp_path / "own.keras").touch()
+    own = found("--encoder", "own.keras")
+    assert own == {"encoder": str(tmp_path / "own.keras")}
+    recipe = settings("--recipe", "pretrained", "--encoder-weights", "none")
+    assert recipe == {**runs.RECIPES["pretrained"], "encoder_weights": None}
+
+    for wrong, message in (
+        (["--encoder-weights", "imagenet"], "`encoder_weights` is for networks with an `encoder`"),
+        (["--encoder", "resnet50", "--decoder", "unet"], "`decoder` is for the models split and"),
+        ([*options, "--freeze-encoder", 9, "--encoder-lr", 0.1], "frozen in all epochs"),
+        (["--encoder", "own.keras", "--encoder-weights", "imagenet"], "a file has its own"),
+        (["--encoder", "other.keras"], "no such `encoder`"),
+        (["--model", "split", "--remat", "attention"], "`remat` is for the models atinet and"),
+    ):
+        assert run_cli("train", *wrong) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run_cli("train", *options, "--encoder-lr", "5e-5")
+    assert "a factor, 0.001 or more" in capsys.readouterr().err
+
+
 def test_the_data_tells_the_splits(settings, run_cli, tmp_path, capsys):
     for split in ("train", "val", "test"):
         for key, name in (("image", "image"), ("depth", "depth"), ("label", "segmentation")):

@@ -12,7 +12,7 @@ import keras_atinet
 from keras_atinet import runs
 from keras_atinet.files import write_json
 from keras_atinet.runs.config import OPTIONAL, check_known, read_config
-from keras_atinet.settings import DEFAULT, PAPER, SCALES
+from keras_atinet.settings import DEFAULT, RECIPES, SCALES
 
 pytestmark = pytest.mark.backend_free
 CONFIG = {"settings": DEFAULT, "versions": {"backend": "torch"}, "command": "keras-atinet train"}
@@ -78,7 +78,9 @@ def test_what_is_no_description_is_told(content, tmp_path):
 def test_what_runs_write_is_right(tmp_path):
     given = {"tasks": ["depth"], "patience": 3, "remat": "attention", "class_weights": "balanced"}
     given |= {"weights": "best.keras", "splits": ["train"], "learning_rate": 1, "augment": False}
-    for settings in (DEFAULT, PAPER, *SCALES.values(), {**DEFAULT, **given}):
+    given |= {"encoder": "resnet50", "encoder_weights": "imagenet", "decoder": "unet"}
+    given |= {"decoder_filters": [8], "freeze_encoder": 2, "encoder_lr": 0.1}
+    for settings in (*RECIPES.values(), *SCALES.values(), {**DEFAULT, **given}):
         write_json(tmp_path / "config.json", {**CONFIG, "settings": settings})
         assert read_config(tmp_path / "config.json")["settings"] == settings
         check_known(settings)

@@ -6,6 +6,7 @@ import pathlib
 from keras_atinet.cli.options.shared import (
     COUNT,
     EPOCHS,
+    FACTOR,
     FILTERS,
     IMAGE_SIZE,
     NOT_NEGATIVE,
@@ -20,10 +21,10 @@ from keras_atinet.files import read_json
 from keras_atinet.settings import (
     AUGMENTATIONS,
     BALANCERS,
+    DECODERS,
     DEFAULT,
     NETWORKS,
     ON_NONFINITE,
-    PAPER,
     PRECISIONS,
     RECIPES,
     SCHEDULES,
@@ -34,9 +35,11 @@ DETAILS = "Without options it is a small ATI-Net on synthetic rooms, a first try
 EXAMPLES = (
     "keras-atinet train --data nyuv2 --out runs/first",
     "keras-atinet train --data nyuv2 --recipe paper --batch-size 8",
+    "keras-atinet train --data nyuv2 --recipe pretrained",
     "keras-atinet train --resume runs/first",
 )
 PATHS = ("data", "weights", "resume")
+ALL_EPOCHS = 0
 
 
 def add_options(parser):
@@ -55,8 +58,11 @@ def _add_data(group):
     text = "share of the training images to hold out and to choose the best epoch on"
     default = f"{DEFAULT['hold_out']:g} without a split for that, or else 0; recipe paper: 0"
     _add(group, "--hold-out", text, default, **SHARE)
-    _add(group, "--image-size", "pixels, divisible by 32", **IMAGE_SIZE)
-    text = "training images changed by chance: mirrored; full also zooms and changes colours"
+    text = "pixels; divisible by 32 without an --encoder"
+    _add(group, "--image-size", text, **IMAGE_SIZE)
+    text = (
+        "training images changed by chance: mirrored; color also changes colours; full also zooms"
+    )
     _add(group, "--augment", text, choices=AUGMENTATIONS)
     group.add_argument(
         "--no-augment",
@@ -72,6 +78,17 @@ def _add_data(group):
 def _add_network(group):
     _add(group, "--model", "the network", choices=NETWORKS)
     _add(group, "--filters", "width of each of the five levels", **FILTERS)
+    text = (
+        "what the network is built on: e.g. efficientnet_lite2, resnet50, convnext_tiny, another "
+        "name of keras.applications, or a .keras file; none is the paper's SegNet"
+    )
+    _add(group, "--encoder", text, type=_or_none, metavar="NAME")
+    text = "the encoder's weights to begin with: imagenet, a file, or none"
+    _add(group, "--encoder-weights", text, type=_or_none, metavar="NAME")
+    text = "split and single, with an --encoder: what makes its levels into features"
+    _add(group, "--decoder", text, "unet", choices=DECODERS)
+    text = "width of each stage of the decoder, finest first"
+    _add(group, "--decoder-filters", text, "as --filters says", **{**FILTERS, "nargs": "+"})
     text = "a run folder (its best model) or a .keras file to begin with: takes what fits"
     _add(group, "--weights", text, metavar="RUN")
     _add(group, "--dtype", "precision", choices=PRECISIONS)
@@ -87,6 +104,10 @@ def _add_training(group):
     text = "batches whose gradients make one step, as one large batch would"
     _add(group, "--accumulate", text, **COUNT)
     _add(group, "--learning-rate", "Adam's", **POSITIVE)
+    text = "the encoder's learning rate over that of the rest, e.g. 0.1"
+    _add(group, "--encoder-lr", text, "1", **FACTOR)
+    text = "epochs in which the encoder stays as it is; alone: all"
+    _add(group, "--freeze-encoder", text, nargs="?", const=ALL_EPOCHS, **COUNT)
     text = "of the learning rate: constant, halved halfway, or by a cosine to 0"
     _add(group, "--schedule", text, choices=SCHEDULES)
     text = "epochs in which the learning rate rises to its full value"
@@ -127,10 +148,15 @@ def _add(group, option, text, default=None, **kwargs):
     key = option.lstrip("-").replace("-", "_")
     if default is None:
         default = _shown(DEFAULT[key])
-        if PAPER[key] != DEFAULT[key]:
-            default += f"; recipe paper: {_shown(PAPER[key])}"
+        for name, recipe in RECIPES.items():
+            if recipe[key] != DEFAULT[key]:
+                default += f"; recipe {name}: {_shown(recipe[key])}"
     text = f"{text} (default: {default})"
     group.add_argument(option, help=text, default=argparse.SUPPRESS, **kwargs)
+
+
+def _or_none(text):
+    return None if text == "none" else text
 
 
 def required_backend(arguments):

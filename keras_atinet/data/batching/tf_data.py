@@ -54,8 +54,8 @@ def pipeline(
         batch_size: int, samples in a batch.
         tasks: sequence of task keys or of objects with a `name`, or None for the source's. A
             task that a sample lacks is missing at every pixel.
-        augment: `"mirror"` (`random_mirror`), `"full"` or True (`random_scale_crop`,
-            `random_color`, `random_mirror`), `"none"` or False; or a function
+        augment: `"mirror"` (`random_mirror`), `"color"` (`random_color` as well), `"full"` or
+            True (`random_scale_crop` as well), `"none"` or False; or a function
             `(sample, rng) -> sample`, or a sequence of such functions.
         shuffle: bool, a new order of all samples in each pass.
         seed: int, not negative, of `augment` and `shuffle`.

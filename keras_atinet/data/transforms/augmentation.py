@@ -48,6 +48,7 @@ def random_color(sample, rng, brightness=0.2, contrast=0.2, saturation=0.2):
 
 AUGMENTATIONS = {
     "mirror": [random_mirror],
+    "color": [random_color, random_mirror],
     "full": [random_scale_crop, random_color, random_mirror],
     "none": [],
 }

@@ -153,9 +153,10 @@ def test_random_transforms_choose_by_the_generator():
 
 def test_augment_argument():
     assert get_augmentation(False, {}) == get_augmentation("none", {}) == []
-    named = {name: get_augmentation(name, {}) for name in ("mirror", "full", True)}
+    named = {name: get_augmentation(name, {}) for name in ("mirror", "color", "full", True)}
     named = {name: [getattr(f, "func", f) for f in value] for name, value in named.items()}
     assert named["mirror"] == [random_mirror]
+    assert named["color"] == [random_color, random_mirror]
     assert named["full"] == named[True] == [random_scale_crop, random_color, random_mirror]
     assert get_augmentation(random_color, {}) == [random_color]
     facts = {"facing": {"kind": "normal"}}

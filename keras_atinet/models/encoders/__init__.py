@@ -1,0 +1,3 @@
+"""Encoders: by name with their weights, as objects, and the levels found in them."""
+
+from keras_atinet.models.encoders.named import build_encoder, encoder_names
