@@ -1,6 +1,7 @@
 import keras
 
-from keras_atinet.layers import BatchNormalization, BilinearResizing, ConvBlock
+from keras_atinet.layers import BilinearResizing, ConvBlock
+from keras_atinet.layers.batch_normalization import BatchNormalization
 from keras_atinet.layers.conv_block import BATCH_NORM
 
 RATES = (6, 12, 18)

@@ -24,7 +24,9 @@ def decode(levels, decoder, filters, decoder_filters=None, dtype=None):
         ValueError: if there is no such decoder, or the widths are not as many positive ints.
     """
     if decoder not in DECODERS:
-        raise ValueError(f"`decoder` must be one of {list(DECODERS)}. Received: {decoder!r}.")
+        raise ValueError(
+            f"`decoder` must be one of {list(DECODERS)}. Received: decoder={decoder!r}."
+        )
     if decoder_filters is not None:
         decoder_filters = _check(decoder_filters, decoder, levels)
     return DECODERS[decoder](levels, filters, decoder_filters, dtype=dtype)
