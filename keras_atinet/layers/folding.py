@@ -15,6 +15,7 @@ from keras_atinet.layers.distillation import (
 )
 from keras_atinet.layers.heads import PredictionHead
 from keras_atinet.layers.inference import (
+    InferenceBilinearResizing,
     InferenceBilinearUpSampling2D,
     InferenceConv2D,
     InferenceMaxPooling2D,
@@ -23,7 +24,7 @@ from keras_atinet.layers.inference import (
     TaskActivation,
 )
 from keras_atinet.layers.pooling import MaxPooling2DWithArgmax, MaxUnpooling2D
-from keras_atinet.layers.resizing import BilinearUpSampling2D
+from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
 
 
 @functools.singledispatch
@@ -151,10 +152,17 @@ def _(layer: PredictionHead, dtype=None):
     kernel, bias = _arrays(layer.conv)
     projection, offset = _arrays(layer.projection)
     projection = projection[0, 0]
-    return _chain(
-        _conv(layer, kernel @ projection, bias @ projection + offset, f"{layer.name}_conv", dtype),
-        TaskActivation(layer.task, dtype="float32", name=layer.name),
-    )
+    name = layer.name
+    conv = _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype)
+    activation = TaskActivation(layer.task, dtype="float32", name=name)
+
+    def predict(x, like=None):
+        x = conv(x)
+        if like is not None:
+            x = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")(x, like)
+        return activation(x)
+
+    return predict
 
 
 @fold.register
@@ -177,6 +185,11 @@ def _(layer: MaxUnpooling2D, dtype=None):
 @fold.register
 def _(layer: BilinearUpSampling2D, dtype=None):
     return InferenceBilinearUpSampling2D(dtype=_policy(layer, dtype), name=layer.name)
+
+
+@fold.register
+def _(layer: BilinearResizing, dtype=None):
+    return InferenceBilinearResizing(dtype=_policy(layer, dtype), name=layer.name)
 
 
 def _chain(*functions):
