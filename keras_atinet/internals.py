@@ -59,6 +59,28 @@ def untrack(layer, sublayer):
     layer._layers[:] = [other for other in layer._layers if other is not sublayer]
 
 
+def graph_nodes(model):
+    """The calls that make the graph of a functional model, in the order of computation.
+
+    Each has the `operation`, its `input_tensors` and its `outputs`; `model.operations` tells
+    neither, and names an operation that is called twice once.
+    """
+    by_depth = model._nodes_by_depth
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    return [node for node in nodes if not node.is_input]
+
+
+def output_specs(node, specs):
+    """What a node of `graph_nodes` would return for other inputs, `{id(input_tensor): spec}`."""
+    args, kwargs = node.arguments.fill_in(specs)
+    return keras.tree.flatten(node.operation.compute_output_spec(*args, **kwargs))
+
+
+def producer(tensor):
+    """The operation of a functional model that computes a tensor of its graph."""
+    return tensor._keras_history.operation
+
+
 def branch_order(names):
     """The order in which a functional model computes equal branches to outputs of these names."""
     return sorted(names, reverse=True)

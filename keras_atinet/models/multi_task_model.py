@@ -68,12 +68,6 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
         encoder = self._config.get("encoder")
         return encoder.model if encoder else None
 
-    @property
-    def encoder(self):
-        """The encoder, a functional `keras.Model`, or None where it is the paper's SegNet."""
-        encoder = self._config.get("encoder")
-        return encoder.model if encoder else None
-
     def for_inference(self, input_shape=None, batch_size=None, dtype=None):
         """An equal functional `keras.Model` for inference, of plain convolutions.
 

@@ -29,7 +29,7 @@ def shared_features(
         _, _, argmaxes, bottleneck = segnet_encoder(image, filters, deep=deep, dtype=dtype)
         return segnet_decoder(bottleneck, argmaxes, filters, deep=deep, dtype=dtype)[1][0]
     _refuse(model, "without an `encoder`", "with", deep=deep or None)
-    return decode(encoder(image), decoder, filters, decoder_filters, dtype=dtype)
+    return decode(encoder(image), decoder or "unet", filters, decoder_filters, dtype=dtype)
 
 
 def _refuse(model, needed, received, **arguments):

@@ -3,10 +3,9 @@
 import keras
 
 from keras_atinet.internals import sublayers
-from keras_atinet.models.encoders.levels import Level, encoder_levels
+from keras_atinet.models.encoders.levels import Level, encoder_levels, functional_encoder
 from keras_atinet.models.encoders.named import build_encoder
 from keras_atinet.models.encoders.preprocessing import preprocessing_for
-from keras_atinet.models.encoders.weights import load_encoder_weights
 
 SEGNET = "the SegNet of the paper"
 
@@ -99,11 +98,8 @@ def as_encoder(
         return encoder
     _check_freezing(freeze_encoder)
     if isinstance(encoder, str):
-        source = encoder
-        model = build_encoder(encoder, input_shape, dtype)
-        if encoder_weights is not None:
-            source = f"{encoder}, {encoder_weights}"
-            load_encoder_weights(model, encoder, encoder_weights)
+        source = encoder if encoder_weights is None else f"{encoder}, {encoder_weights}"
+        model = build_encoder(encoder, input_shape, dtype, encoder_weights)
     elif encoder_weights is not None:
         raise ValueError(
             "`encoder_weights` is for an encoder given by its name; a model has its weights. "
@@ -111,12 +107,13 @@ def as_encoder(
             "Load them into the model: `encoder.load_weights(path)`."
         )
     else:
-        source, model = getattr(encoder, "name", ""), encoder
+        model = functional_encoder(encoder)
+        source = encoder.name
     levels = encoder_levels(model, encoder_features)
     layers = preprocessing_for(model, preprocessing)
     features = [tensor for level in levels for tensor in (level.first, level.last)]
     part = keras.Model(model.inputs[0], features, name="encoder")
-    if model is encoder:
+    if not isinstance(encoder, str):
         part = _copy_at(part, input_shape, dtype, source)
     if freeze_encoder is True:
         part.trainable = False
