@@ -65,9 +65,8 @@ def graph_nodes(model):
     Each has the `operation`, its `input_tensors` and its `outputs`; `model.operations` tells
     neither, and names an operation that is called twice once.
     """
-    by_depth = model._nodes_by_depth
-    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
-    return [node for node in nodes if not node.is_input]
+    by_depth = sorted(_functional(model)._nodes_by_depth.items(), reverse=True)
+    return [node for _, nodes in by_depth for node in nodes if not node.is_input]
 
 
 def output_specs(node, specs):
@@ -96,11 +95,9 @@ def graph_calls(model):
         List of `(operation, inputs, outputs, is_training)`: lists of KerasTensors, and whether the
         operation is called as in training, whatever the model is.
     """
-    by_depth = sorted(_functional(model)._nodes_by_depth.items(), reverse=True)
-    nodes = [node for _, nodes in by_depth for node in nodes if not node.is_input]
     return [
         (node.operation, node.input_tensors, node.outputs, _is_training(node.arguments))
-        for node in nodes
+        for node in graph_nodes(model)
     ]
 
 
