@@ -98,22 +98,26 @@ def _options(settings):
 
 def encoder_options(settings):
     """What settings say of the encoder, as networks take it."""
-    encoder = settings["encoder"]
-    if _is_file(encoder):
-        encoder = _open_encoder(encoder)
     return {
-        "encoder": encoder,
+        "encoder": open_encoder(settings["encoder"]),
         "encoder_weights": settings["encoder_weights"],
         "freeze_encoder": is_frozen(settings) or settings["freeze_encoder"] or False,
     }
 
 
-def _open_encoder(file):
-    encoder = keras.saving.load_model(file, compile=False)
+def open_encoder(name):
+    """What networks take as `encoder`: the model of a `.keras` file, or a name as it is.
+
+    Raises:
+        ValueError: if the file holds a whole network of this package.
+    """
+    if not _is_file(name):
+        return name
+    encoder = keras.saving.load_model(name, compile=False)
     if isinstance(encoder, models.MultiTaskModel):
         raise ValueError(
             "`encoder` must be a functional `keras.Model` of images, without a decoder. "
-            f"Received: '{file}', a {type(encoder).__name__}. To begin with its weights, "
+            f"Received: '{name}', a {type(encoder).__name__}. To begin with its weights, "
             "use the setting `weights`."
         )
     return encoder
