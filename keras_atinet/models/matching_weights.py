@@ -36,7 +36,7 @@ class MatchingWeights(NamedTuple):
 
 def load_matching_weights(model, source):
     """See `MultiTaskModel.load_matching_weights`."""
-    other = _open(source) if isinstance(source, (str, os.PathLike)) else source
+    other = open_model(source) if isinstance(source, (str, os.PathLike)) else source
     found = dict(_named_layers(other.layers))
     taken, kept, unused = [], [], {id(v): v.path for layer in other.layers for v in layer.weights}
     unfit = None
@@ -69,7 +69,7 @@ def load_matching_weights(model, source):
     return MatchingWeights(taken, kept, list(unused.values()))
 
 
-def _open(path):
+def open_model(path):
     path = pathlib.Path(path)
     if path.suffix != ".keras":
         raise ValueError(

@@ -1,20 +1,10 @@
 """Weights from PyTorch checkpoints of the published ATI-Net, MTAN, PAD-Net and deep Split."""
 
-import os
-import pickle
-from collections.abc import Mapping
-
 import keras
-import numpy as np
 
 from keras_atinet.layers import MultiModalDistillation, PredictionHead, TaskDistillation
 from keras_atinet.models.segnet import ENCODER_DEPTHS
-
-# Where trainers put the state dict inside what they save.
-CONTAINERS = ("state_dict", "model_state_dict", "model")
-# Before, `weights_only=True` could be made to run code: CVE-2025-32434 (up to 2.5.1) and
-# CVE-2026-24747 (up to 2.9.1). The extra `torch` has the same floor.
-OLDEST_TORCH = "2.10.0"
+from keras_atinet.models.state_dict import state_dict_arrays
 
 
 def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
@@ -30,8 +20,8 @@ def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
     Args:
         model: `ATINet`, `MTAN`, `PADNet` or `Split(deep=True)` with the tasks and filters of the
             checkpoint, tasks in its order. Plain `Split` and `SingleTask` load the same layout.
-        path_or_state_dict: path of a `.pt` file (opened with `weights_only=True`, so pickled code
-            is refused; needs torch), or a mapping name -> array or tensor.
+        path_or_state_dict: path of a `.pt` file, which is read without PyTorch where that is not
+            installed (pickled code is refused), or a mapping name -> array or tensor.
         distillation_active: optional bool, for an `ATINet`, whether its distillation is switched
             on. Defaults to True there.
 
@@ -39,8 +29,6 @@ def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
         ValueError: if names are missing or left over, shapes differ, the file holds more than
             weights, or `distillation_active` is given for a network without distillation.
         FileNotFoundError: if there is no such file.
-        ImportError: if torch is needed and not installed, or older than 2.10, which could be made
-            to run code from a file.
 
     Example:
         >>> model = keras_atinet.ATINet()
@@ -53,24 +41,10 @@ def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
             f"Received: distillation_active={distillation_active} for `{type(model).__name__}`. "
             "Leave it out."
         )
-    if isinstance(path_or_state_dict, (str, os.PathLike)):
-        state = _read(path_or_state_dict)
-    else:
-        state = path_or_state_dict
-    if not isinstance(state, Mapping):
-        raise ValueError(
-            "A checkpoint is a dict of weights, name -> array. "
-            f"Received: {type(state)}. Save `model.state_dict()` instead of the model."
-        )
-    for key in CONTAINERS:
-        if isinstance(state.get(key), Mapping):
-            state = state[key]
     # The published ATI-Net spells some names with a leading underscore.
-    spelled = {name: name.removeprefix("module.").lstrip("_") for name in state}
     arrays = {
-        spelled[name]: value for name, value in state.items() if "num_batches_tracked" not in name
+        name.lstrip("_"): array for name, array in state_dict_arrays(path_or_state_dict).items()
     }
-
     wanted = dict(_named_variables(model))
     missing, left_over = (
         sorted(wanted.keys() - arrays.keys()),
@@ -96,36 +70,7 @@ def load_torch_checkpoint(model, path_or_state_dict, distillation_active=None):
         model.distillation_share = float(distillation_active in (None, True))
 
 
-def _read(path):
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"There is no checkpoint file '{path}'.")
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            "Opening a PyTorch file needs torch: `pip install keras-atinet[torch]`. "
-            "Or pass a dict of NumPy arrays."
-        ) from error
-    version = torch.torch_version.TorchVersion(torch.__version__)
-    if version < OLDEST_TORCH:
-        raise ImportError(
-            f"Opening a PyTorch file needs torch {OLDEST_TORCH} or newer: older ones can be made "
-            f"to run code from a file (CVE-2025-32434, CVE-2026-24747). Received: torch {version}. "
-            "`pip install --upgrade keras-atinet[torch]`, or pass a dict of NumPy arrays."
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"'{path}' is no PyTorch file of weights alone (pickled code is refused). "
-            "Save `model.state_dict()` instead of the model."
-        ) from error
-
-
 def _to_keras(value):
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().float().numpy()
-    value = np.asarray(value)
     return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
 
 

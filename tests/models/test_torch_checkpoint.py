@@ -1,7 +1,4 @@
 import json
-import re
-import sys
-import tomllib
 from pathlib import Path
 
 import keras
@@ -165,44 +162,5 @@ def test_files_of_anything_else_are_refused(model, tmp_path):
 
 
 @pytest.mark.usefixtures("state")
-def test_a_missing_file_and_missing_torch(model, tmp_path, monkeypatch):
-    path = tmp_path / "model.pt"
-    check_refused(model, path, "no checkpoint file", FileNotFoundError)
-    path.touch()
-    monkeypatch.setitem(sys.modules, "torch", None)
-    check_refused(model, path, r"pip install keras-atinet\[torch\]", ImportError)
-
-
-@pytest.mark.one_backend
-@pytest.mark.parametrize(
-    ("version", "is_safe"),
-    [
-        ("2.5.1", False),
-        ("2.6.0a0+git1", False),
-        ("2.9.1+cu128", False),
-        ("2.10.0a0+git1", False),
-        ("2.10.0", True),
-        ("2.13.0+cpu", True),
-        ("3.0.0a0+git1", True),
-    ],
-)
-def test_a_torch_that_could_run_code_is_refused(
-    model, state, tmp_path, monkeypatch, version, is_safe
-):
-    torch = pytest.importorskip("torch")
-    path = tmp_path / "model.pt"
-    torch.save({name: torch.tensor(value) for name, value in state.items()}, path)
-    monkeypatch.setattr(torch, "__version__", version)
-    if is_safe:
-        load_torch_checkpoint(model, path)
-        check_loaded(model, state)
-    else:
-        check_refused(model, path, rf"2\.10\.0.*{re.escape(version)}\.", ImportError)
-    load_torch_checkpoint(model, state)  # needs no torch
-
-
-@pytest.mark.backend_free
-def test_the_extra_installs_a_torch_that_is_not():
-    project = tomllib.loads((GOLDEN.parents[1] / "pyproject.toml").read_text())["project"]
-    floor = project["optional-dependencies"]["torch"]
-    assert [f"{line}.0" for line in floor] == [f"torch>={checkpoints.OLDEST_TORCH}"]
+def test_a_missing_file(model, tmp_path):
+    check_refused(model, tmp_path / "model.pt", "no checkpoint file", FileNotFoundError)

@@ -1,0 +1,105 @@
+"""Encoders by name: those built here and those of `keras.applications`."""
+
+import contextlib
+import difflib
+import re
+
+import keras
+
+from keras_atinet.models.encoders.efficientnet_lite import VARIANTS, efficientnet_lite
+from keras_atinet.models.encoders.mobilenet_v2 import mobilenet_v2
+from keras_atinet.models.encoders.weights import load_encoder_weights
+
+_OWN = {**dict.fromkeys(VARIANTS, efficientnet_lite), "mobilenet_v2": mobilenet_v2}
+
+
+def build_encoder(name, input_shape, dtype=None, weights=None, partial=False):
+    """An encoder by its name.
+
+    Args:
+        name: str, one of `encoder_names()`.
+        input_shape: `(height, width, channels)`, height and width int or None.
+        dtype: dtype policy of the layers.
+        weights: None for random ones, `"imagenet"`, or a path, see `load_encoder_weights`. For a
+            network of `keras.applications` Keras downloads ImageNet's, unless it did before.
+        partial: bool, whether weights may be loaded that fit a part of the encoder.
+
+    Returns:
+        Functional `keras.Model` without a classifier.
+
+    Raises:
+        ValueError: if the name is unknown or the weights do not fit.
+        ImportError: if the package with the weights is not installed.
+        FileNotFoundError: if there is no such file, or none could be downloaded.
+    """
+    if name in _OWN:
+        model = _OWN[name](name, input_shape, dtype)
+    elif name in _applications():
+        with _dtype_policy(dtype):
+            model = _application(name, input_shape, weights)
+        if weights == "imagenet":
+            return model
+    else:
+        names = encoder_names()
+        near = difflib.get_close_matches(str(name).lower(), names, 3, 0.5)
+        raise ValueError(
+            "An encoder is a name or a functional `keras.Model`. "
+            f"Received: {name!r}. {'Near' if near else 'Names'}: {', '.join(near or names)}."
+        )
+    if weights is not None:
+        load_encoder_weights(model, name, weights, partial)
+    return model
+
+
+def encoder_names():
+    """The names that `build_encoder` takes, sorted."""
+    return sorted({*_OWN, *_applications()})
+
+
+def _applications():
+    """Functions of `keras.applications` by their names in snake case."""
+    return {
+        _snake_case(name): getattr(keras.applications, name)
+        for name in dir(keras.applications)
+        if name[0].isupper()
+    }
+
+
+def _snake_case(name):
+    """`mobilenet_v3_large` for "MobileNetV3Large", `nasnet_large` for "NASNetLarge"."""
+    name = re.sub("Net|NeXt", lambda match: match[0].lower(), name)
+    return re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _application(name, input_shape, weights):
+    function = _applications()[name]
+    if weights != "imagenet":
+        return function(include_top=False, weights=None, input_shape=tuple(input_shape))
+    if input_shape[-1] != 3:
+        raise ValueError(
+            f"ImageNet's weights of `{name}` are for images of 3 channels. "
+            f"Received: input_shape={tuple(input_shape)}. Use `encoder_weights=None`, or a "
+            "`keras.Model` that brings the channels to 3, such as by a 1 x 1 convolution."
+        )
+    try:
+        return function(include_top=False, weights="imagenet", input_shape=tuple(input_shape))
+    except Exception as error:
+        # What Keras raises where it cannot download is a plain `Exception`.
+        if type(error) is not Exception:
+            raise
+        raise FileNotFoundError(
+            f"Keras could not download ImageNet's weights of `{name}`. Received: {error}. Put that "
+            "file into ~/.keras/models, use `encoder_weights=` with its path, or an encoder whose "
+            "weights are in a package: `efficientnet_lite2`."
+        ) from error
+
+
+@contextlib.contextmanager
+def _dtype_policy(dtype):
+    """Makes layers have a dtype policy where a function does not take one."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(before if dtype is None else dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
