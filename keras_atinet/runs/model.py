@@ -7,6 +7,7 @@ import keras
 
 from keras_atinet import models
 from keras_atinet.balancing import DynamicWeightAverage
+from keras_atinet.models.encoders import check_encoder
 
 MODELS = {
     "single": models.SingleTask,
@@ -26,6 +27,7 @@ def check_network(settings):
     Raises:
         ValueError: if one has no meaning for this network.
         FileNotFoundError: if the encoder or its weights are a file that is not there.
+        ImportError: if the package with the encoder's weights is not installed.
     """
     model, encoder = settings["model"], settings["encoder"]
     if settings["remat"] and model not in _WITH_ATTENTION:
@@ -40,9 +42,11 @@ def check_network(settings):
         _refuse("encoder_weights", settings, "encoders by name; a file has its own, say none")
     if settings["encoder_lr"] is not None and is_frozen(settings):
         _refuse("encoder_lr", settings, "encoders that train; this one is frozen in all epochs")
-    for name in ("encoder", "encoder_weights"):
-        if _is_file(settings[name]) and not pathlib.Path(settings[name]).is_file():
-            raise FileNotFoundError(f"There is no such `{name}`. Received: '{settings[name]}'.")
+    if not _is_file(encoder):
+        if encoder is not None:
+            check_encoder(encoder, settings["encoder_weights"])
+    elif not pathlib.Path(encoder).is_file():
+        raise FileNotFoundError(f"There is no such `encoder`. Received: '{encoder}'.")
 
 
 def is_frozen(settings):
