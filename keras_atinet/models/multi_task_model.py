@@ -32,8 +32,8 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
         tasks: list of `Task`.
         config: dict, the other constructor arguments of the subclass, for `get_config`.
         features: optional list of float KerasTensors, the shared features: the last that the
-            tasks share, all of `outputs` follow from them. This is where balancers with
-            `over="bottleneck"` balance gradients.
+            tasks share, all of `outputs` follow from them (and the size of the image). This is
+            where balancers with `over="bottleneck"` balance gradients.
         remat: optional list of `(inputs, output)`, segments of the network from the `features`
             on, in the order of computation. Training keeps their inputs only and computes the
             activations within again in the backward pass.
