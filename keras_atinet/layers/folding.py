@@ -190,15 +190,9 @@ def _(layer: PredictionHead, dtype=None, name=None):
     projection, offset = _arrays(layer.projection)
     projection = projection[0, 0]
     conv = _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype)
+    resizing = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")
     activation = TaskActivation(layer.task, dtype="float32", name=name)
-
-    def predict(x, like=None):
-        x = conv(x)
-        if like is not None:
-            x = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")(x, like)
-        return activation(x)
-
-    return predict
+    return lambda x, like=None: activation(conv(x) if like is None else resizing(conv(x), like))
 
 
 @fold.register
@@ -225,6 +219,11 @@ def _(layer: BilinearUpSampling2D, dtype=None, name=None):
     return InferenceBilinearUpSampling2D(dtype=_policy(layer, dtype), name=name or layer.name)
 
 
+@fold.register
+def _(layer: BilinearResizing, dtype=None, name=None):
+    return InferenceBilinearResizing(dtype=_policy(layer, dtype), name=name or layer.name)
+
+
 def _leave_out(layer, dtype=None, name=None):
     if type(layer) not in _OF_TRAINING:  # a subclass may do something at inference
         return copy_layer(layer, dtype, name)
@@ -240,11 +239,6 @@ _OF_TRAINING = (
 )
 for _layer in _OF_TRAINING:
     fold.register(_layer, _leave_out)
-
-
-@fold.register
-def _(layer: BilinearResizing, dtype=None):
-    return InferenceBilinearResizing(dtype=_policy(layer, dtype), name=layer.name)
 
 
 def _chain(*functions):
