@@ -16,6 +16,7 @@ from keras_atinet.layers.distillation import (
 )
 from keras_atinet.layers.heads import PredictionHead
 from keras_atinet.layers.inference import (
+    InferenceBilinearResizing,
     InferenceBilinearUpSampling2D,
     InferenceConv2D,
     InferenceMaxPooling2D,
@@ -25,7 +26,7 @@ from keras_atinet.layers.inference import (
 )
 from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
-from keras_atinet.layers.resizing import BilinearUpSampling2D
+from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
 
 
 @functools.singledispatch
@@ -188,10 +189,10 @@ def _(layer: PredictionHead, dtype=None, name=None):
     kernel, bias = _arrays(layer.conv)
     projection, offset = _arrays(layer.projection)
     projection = projection[0, 0]
-    return _chain(
-        _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype),
-        TaskActivation(layer.task, dtype="float32", name=name),
-    )
+    conv = _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype)
+    resizing = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")
+    activation = TaskActivation(layer.task, dtype="float32", name=name)
+    return lambda x, like=None: activation(conv(x) if like is None else resizing(conv(x), like))
 
 
 @fold.register
@@ -238,6 +239,11 @@ def _(layer: MaxUnpooling2D, dtype=None, name=None):
 @fold.register
 def _(layer: BilinearUpSampling2D, dtype=None, name=None):
     return InferenceBilinearUpSampling2D(dtype=_policy(layer, dtype), name=name or layer.name)
+
+
+@fold.register
+def _(layer: BilinearResizing, dtype=None, name=None):
+    return InferenceBilinearResizing(dtype=_policy(layer, dtype), name=name or layer.name)
 
 
 def _leave_out(layer, dtype=None, name=None):
