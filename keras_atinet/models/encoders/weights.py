@@ -2,9 +2,11 @@
 
 import importlib.util
 import pathlib
+import warnings
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_atinet.models.encoders import efficientnet_lite, mobilenet_v2
 from keras_atinet.models.matching_weights import load_matching_weights, open_model
@@ -141,24 +143,36 @@ def _load_keras(model, name, path, partial):
     try:
         matching = load_matching_weights(model, source)
     except ValueError as error:
-        raise ValueError(_misfit(name, path, str(error))) from error
+        raise ValueError(_misfit(name, path, "no layer has its name and shapes")) from error
     if (matching.kept or matching.unused) and not partial:
-        raise ValueError(_misfit(name, path, str(matching)))
+        raise ValueError(_misfit(name, path, "; ".join(map(str.strip, str(matching).split("\n")))))
     return len(matching.taken)
 
 
 def _load_h5(model, name, path, partial):
-    before = [keras.ops.convert_to_numpy(variable) for variable in model.weights]
+    # Where a file lacks something, Keras may leave it at that with a warning.
+    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.weights]
+    for variable, array in zip(model.weights, before, strict=True):
+        variable.assign(np.full_like(array, np.nan if variable.dtype.startswith("f") else 0))
     try:
-        model.load_weights(path, skip_mismatch=partial)
-    except (ValueError, KeyError, OSError) as error:
-        raise ValueError(_misfit(name, path, str(error))) from error
-    if not partial:
-        return len(before)
-    return sum(
-        (keras.ops.convert_to_numpy(variable) != array).any()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.load_weights(path, skip_mismatch=partial)
+        found = ""
+    except (ValueError, LookupError, OSError) as error:
+        found = f" ({str(error).splitlines()[0]})"
+    kept = [
+        (variable, array)
         for variable, array in zip(model.weights, before, strict=True)
-    )
+        if np.isnan(keras.ops.convert_to_numpy(variable)).any()
+    ]
+    for variable, array in kept:
+        variable.assign(array)
+    num_set = len(before) - len(kept)
+    if found or not num_set or (kept and not partial):
+        found = f"{num_set} of {len(before)} variables could be set{found}"
+        raise ValueError(_misfit(name, path, found))
+    return num_set
 
 
 def _misfit(name, path, found):
