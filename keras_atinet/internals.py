@@ -59,6 +59,54 @@ def untrack(layer, sublayer):
     layer._layers[:] = [other for other in layer._layers if other is not sublayer]
 
 
+def is_functional(layer):
+    """Whether a layer is a model that computes what its graph says, a `keras.Sequential` too."""
+    functional = keras.models.clone_model.__globals__["Functional"]
+    if isinstance(layer, keras.Sequential):
+        return layer.built and type(layer).call is keras.Sequential.call
+    return isinstance(layer, functional) and type(layer).call is functional.call
+
+
+def graph_calls(model):
+    """The calls that the graph of a functional model is made of, in the order of computation.
+
+    Returns:
+        List of `(operation, inputs, outputs, is_training)`: lists of KerasTensors, and whether the
+        operation is called as in training, whatever the model is.
+    """
+    by_depth = sorted(_functional(model)._nodes_by_depth.items(), reverse=True)
+    nodes = [node for _, nodes in by_depth for node in nodes if not node.is_input]
+    return [
+        (node.operation, node.input_tensors, node.outputs, _is_training(node.arguments))
+        for node in nodes
+    ]
+
+
+def _is_training(arguments):
+    given = [*arguments.args, arguments.kwargs.get("training")]
+    return any(argument is True for argument in given)
+
+
+def run_graph(model, inputs, function_of):
+    """What a functional model's graph gives for some inputs, with other functions in it.
+
+    Args:
+        model: functional `keras.Model`, see `is_functional`.
+        inputs: structure of tensors or KerasTensors.
+        function_of: function from an operation of the graph to what is called instead of it.
+
+    Returns:
+        What the model itself returns for the inputs.
+    """
+    outputs = _functional(model)._run_through_graph(inputs, operation_fn=function_of)
+    is_single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+    return outputs[0] if is_single else outputs
+
+
+def _functional(model):
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
 def branch_order(names):
     """The order in which a functional model computes equal branches to outputs of these names."""
     return sorted(names, reverse=True)

@@ -168,3 +168,27 @@ def test_an_optimizer_is_named_without_a_backend(name):
     assert config["all"][0]["module"] == "keras.optimizers"
     (loaded,) = keras.saving.deserialize_keras_object(config)["all"]
     assert type(loaded) is type(optimizer) and float(loaded.learning_rate) == 0.5
+
+
+def test_graphs():
+    image = keras.Input((2,))
+    double = keras.layers.Rescaling(2.0)
+    inner = keras.Sequential([keras.Input((2,)), keras.layers.Rescaling(3.0)])
+    x = inner(double(double(image)), training=True)
+    model = keras.Model(image, [x])
+    calls = internals.graph_calls(model)
+    assert [operation for operation, *_ in calls] == [double, double, inner]
+    assert [is_training for *_, is_training in calls] == [False, False, True]
+    assert calls[0][1][0] is image and calls[1][1][0] is calls[0][2][0] and calls[2][2][0] is x
+    assert len(internals.graph_calls(inner)) == 1
+
+    class Other(keras.Model):
+        def call(self, inputs):
+            return 0 * super().call(inputs)
+
+    assert internals.is_functional(model) and internals.is_functional(inner)
+    assert not internals.is_functional(Other(image, x)) and not internals.is_functional(double)
+
+    swap = {double: lambda x: x + 1, inner: lambda x, training: 10 * x}
+    outputs = internals.run_graph(model, keras.ops.ones((1, 2)), swap.get)
+    np.testing.assert_array_equal(array(outputs), [[30, 30]])

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_atinet.layers.attention import AttentionMask
 from keras_atinet.layers.conv_block import ConvBlock
+from keras_atinet.layers.convolution import Conv2D
 from keras_atinet.layers.distillation import (
     DeconvHead,
     MultiModalDistillation,
@@ -22,61 +23,95 @@ from keras_atinet.layers.inference import (
     InferenceMaxUnpooling2D,
     TaskActivation,
 )
-from keras_atinet.layers.pooling import MaxPooling2DWithArgmax, MaxUnpooling2D
+from keras_atinet.layers.norm_folding import fold_norm
+from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.resizing import BilinearUpSampling2D
 
 
 @functools.singledispatch
-def fold(layer, dtype=None):
+def fold(layer, dtype=None, name=None):
     """An equal function of KerasTensors without anything that only training needs.
 
     A layer that is not known here is copied with its weights; register a function for a class
     with `fold.register`.
 
     Args:
-        layer: a built `keras.layers.Layer`.
+        layer: a built `keras.layers.Layer`, or another operation of a graph.
         dtype: optional dtype policy of the new layers. Defaults to that of `layer`.
+        name: optional str, the name of the new layer, or what the names of several begin with.
+            Defaults to that of `layer`.
 
     Returns:
         Function with the call arguments of `layer`, to be called as often as `layer` is.
     """
-    return _copy(layer, dtype)
+    return copy_layer(layer, dtype, name)
 
 
-def _copy(layer, dtype):
-    config = layer.get_config()
-    if dtype is not None:
-        config["dtype"] = dtype
-    copy = type(layer).from_config(config)
+def copy_layer(layer, dtype=None, name=None):
+    """A layer of the same class, config and weights, that is not trainable."""
+    copy = _from_config(layer, dtype, name)
+    if not isinstance(layer, keras.layers.Layer):
+        return copy
     if layer.weights:
         copy.build_from_config(layer.get_build_config())
         copy.set_weights(layer.get_weights())
+    if isinstance(layer, keras.layers.Normalization):
+        copy.finalize_state()
     copy.trainable = False
     return copy
 
 
-@fold.register
-def _(layer: ConvBlock, dtype=None):
-    return _conv(layer, *_fold_norm(layer.conv, layer.norm), layer.name, dtype, "relu")
+def fold_convolution(conv, norm, dtype=None, name=None):
+    """One convolution with bias, equal to a convolution and the BatchNorm that follows it.
+
+    Args:
+        conv, norm: built layers, of which `is_convolution(conv)` and `is_norm_of(norm, conv)`.
+        dtype, name: as for `fold`.
+    """
+    weights = fold_norm(conv, norm)
+    if type(conv) is Conv2D:
+        return _conv(conv, *weights, name or conv.name, dtype)
+    folded = _from_config(conv, dtype, name, use_bias=True)
+    folded.build_from_config(conv.get_build_config())
+    folded.set_weights([weight.astype("float32") for weight in weights])
+    folded.trainable = False
+    return folded
+
+
+def _from_config(layer, dtype, name, **changes):
+    config = layer.get_config() | changes
+    # A model that is copied as a whole has the policies of its layers.
+    is_layer = isinstance(layer, keras.layers.Layer) and not isinstance(layer, keras.Model)
+    if dtype is not None and is_layer:
+        config["dtype"] = dtype
+    if name is not None:
+        config["name"] = name
+    return type(layer).from_config(config)
 
 
 @fold.register
-def _(layer: AttentionMask, dtype=None):
-    hidden = _fold_norm(layer.block.conv, layer.block.norm)
-    mask = _fold_norm(layer.conv, layer.norm)
+def _(layer: ConvBlock, dtype=None, name=None):
+    weights = fold_norm(layer.conv, layer.norm)
+    return _conv(layer, *weights, name or layer.name, dtype, "relu")
+
+
+@fold.register
+def _(layer: AttentionMask, dtype=None, name=None):
+    name = name or layer.name
+    hidden = fold_norm(layer.block.conv, layer.block.norm)
+    mask = fold_norm(layer.conv, layer.norm)
     chain = _chain(
-        _conv(layer, *hidden, f"{layer.name}_hidden", dtype, "relu"),
-        _conv(layer, *mask, layer.name, dtype, "sigmoid"),
+        _conv(layer, *hidden, f"{name}_hidden", dtype, "relu"),
+        _conv(layer, *mask, name, dtype, "sigmoid"),
     )
-    name = f"{layer.name}_features"
-    join = keras.layers.Concatenate(dtype=_policy(layer, dtype), name=name)
+    join = keras.layers.Concatenate(dtype=_policy(layer, dtype), name=f"{name}_features")
     return lambda x: chain(join(x) if isinstance(x, (list, tuple)) else x)
 
 
 @fold.register
 def _(layer: DeconvHead, dtype=None, name=None):
     name = name or layer.name
-    weights = [_fold_norm(block.conv, block.norm) for block in layer.blocks]
+    weights = [fold_norm(block.conv, block.norm) for block in layer.blocks]
     return _chain(
         *(
             _conv(layer, *block, f"{name}_{index}", dtype, "relu")
@@ -117,66 +152,87 @@ def _(layer: MultiModalDistillation, dtype=None, name=None):
 
 
 @fold.register
-def _(layer: TaskDistillation, dtype=None):
+def _(layer: TaskDistillation, dtype=None, name=None):
+    name = name or layer.name
     share = float(keras.ops.convert_to_numpy(layer.share))
     if share == 0:
         return lambda x: x
     heads, encoders = (
-        [fold(block, dtype, name=f"{layer.name}_{block.name}") for block in blocks]
+        [fold(block, dtype, name=f"{name}_{block.name}") for block in blocks]
         for blocks in (layer.deconv_heads, layer.task_encoders)
     )
-    distillation = fold(layer.distillation, dtype, name=f"{layer.name}_refined")
+    distillation = fold(layer.distillation, dtype, name=f"{name}_refined")
     policy = _policy(layer, dtype)
 
     def distil(x):
         features = distillation([head(x) for head in heads])
         encoded = [encoder(x) for encoder, x in zip(encoders, features, strict=True)]
-        mean = keras.layers.Average(dtype=policy, name=layer.name)
+        mean = keras.layers.Average(dtype=policy, name=name)
         distilled = mean(encoded) if len(encoded) > 1 else encoded[0]
         if share == 1:
             return distilled
         parts = {"plain": (x, 1 - share), "distilled": (distilled, share)}
         scaled = [
-            keras.layers.Rescaling(scale, dtype=policy, name=f"{layer.name}_{name}")(part)
-            for name, (part, scale) in parts.items()
+            keras.layers.Rescaling(scale, dtype=policy, name=f"{name}_{label}")(part)
+            for label, (part, scale) in parts.items()
         ]
-        return keras.layers.Add(dtype=policy, name=f"{layer.name}_share")(scaled)
+        return keras.layers.Add(dtype=policy, name=f"{name}_share")(scaled)
 
     return distil
 
 
 @fold.register
-def _(layer: PredictionHead, dtype=None):
+def _(layer: PredictionHead, dtype=None, name=None):
+    name = name or layer.name
     # Nothing stands between the two convolutions: `(x * K) P = x * (K P)`.
     kernel, bias = _arrays(layer.conv)
     projection, offset = _arrays(layer.projection)
     projection = projection[0, 0]
     return _chain(
-        _conv(layer, kernel @ projection, bias @ projection + offset, f"{layer.name}_conv", dtype),
-        TaskActivation(layer.task, dtype="float32", name=layer.name),
+        _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype),
+        TaskActivation(layer.task, dtype="float32", name=name),
     )
 
 
 @fold.register
-def _(layer: MaxPooling2DWithArgmax, dtype=None):
-    return InferenceMaxPooling2DWithArgmax(dtype=_policy(layer, dtype), name=layer.name)
+def _(layer: MaxPooling2DWithArgmax, dtype=None, name=None):
+    return InferenceMaxPooling2DWithArgmax(dtype=_policy(layer, dtype), name=name or layer.name)
 
 
 @fold.register
-def _(layer: keras.layers.MaxPooling2D, dtype=None):
-    if (layer.pool_size, layer.strides, layer.padding) != ((2, 2), (2, 2), "valid"):
-        return _copy(layer, dtype)
-    return InferenceMaxPooling2D(dtype=_policy(layer, dtype), name=layer.name)
+def _(layer: keras.layers.MaxPooling2D, dtype=None, name=None):
+    window = layer.pool_size, layer.strides, layer.padding, layer.data_format
+    is_known = type(layer) in (MaxPooling2D, keras.layers.MaxPooling2D)
+    if not is_known or window != ((2, 2), (2, 2), "valid", "channels_last"):
+        return copy_layer(layer, dtype, name)
+    return InferenceMaxPooling2D(dtype=_policy(layer, dtype), name=name or layer.name)
 
 
 @fold.register
-def _(layer: MaxUnpooling2D, dtype=None):
-    return InferenceMaxUnpooling2D(dtype=_policy(layer, dtype), name=layer.name)
+def _(layer: MaxUnpooling2D, dtype=None, name=None):
+    return InferenceMaxUnpooling2D(dtype=_policy(layer, dtype), name=name or layer.name)
 
 
 @fold.register
-def _(layer: BilinearUpSampling2D, dtype=None):
-    return InferenceBilinearUpSampling2D(dtype=_policy(layer, dtype), name=layer.name)
+def _(layer: BilinearUpSampling2D, dtype=None, name=None):
+    return InferenceBilinearUpSampling2D(dtype=_policy(layer, dtype), name=name or layer.name)
+
+
+def _leave_out(layer, dtype=None, name=None):
+    if type(layer) not in _OF_TRAINING:  # a subclass may do something at inference
+        return copy_layer(layer, dtype, name)
+    return lambda x: x
+
+
+_OF_TRAINING = (
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.ActivityRegularization,
+)
+for _layer in _OF_TRAINING:
+    fold.register(_layer, _leave_out)
 
 
 def _chain(*functions):
@@ -206,17 +262,3 @@ def _conv(layer, kernel, bias, name, dtype, activation=None):
 def _arrays(layer):
     # In float64, so that products of weights are rounded once.
     return [np.asarray(array, "float64") for array in layer.get_weights()]
-
-
-def _fold_norm(conv, norm):
-    """`batch_norm(x * K + b) = x * (s K) + s (b - mean) + beta`.
-
-    `s = gamma / sqrt(variance + epsilon)` for every output channel.
-    """
-    kernel, bias = _arrays(conv)
-    gamma, beta, mean, variance = (
-        np.asarray(keras.ops.convert_to_numpy(weight), "float64")
-        for weight in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-    )
-    scale = gamma / np.sqrt(variance + norm.epsilon)
-    return scale * kernel, scale * (bias - mean) + beta

@@ -32,8 +32,8 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
         tasks: list of `Task`.
         config: dict, the other constructor arguments of the subclass, for `get_config`.
         features: optional list of float KerasTensors, the shared features: the last that the
-            tasks share, all of `outputs` follow from them. This is where balancers with
-            `over="bottleneck"` balance gradients.
+            tasks share, all of `outputs` follow from them (and the size of the image). This is
+            where balancers with `over="bottleneck"` balance gradients.
         remat: optional list of `(inputs, output)`, segments of the network from the `features`
             on, in the order of computation. Training keeps their inputs only and computes the
             activations within again in the backward pass.
@@ -71,13 +71,14 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
     def for_inference(self, input_shape=None, batch_size=None, dtype=None):
         """An equal functional `keras.Model` for inference, of plain convolutions.
 
-        BatchNorm is folded into the convolutions, the two convolutions of a head are merged, and
-        the distillation is folded in or, where it is off, cut away. Nothing of training is left.
+        BatchNorm is folded into the convolutions before it, the encoder's too, the two
+        convolutions of a head are merged, and the distillation is folded in or, where it is off,
+        cut away. Nothing of training is left. The layers of an encoder become layers of the model.
         Outputs equal those of this model but for rounding (a mean difference below 1e-5).
 
         Args:
-            input_shape: optional `(height, width, channels)`, another size divisible by 32; None
-                stands for any (not on JAX). Defaults to the size of this model.
+            input_shape: optional `(height, width, channels)`, another size, for a SegNet divisible
+                by 32; None stands for any (not on JAX). Defaults to the size of this model.
             batch_size: optional int, the only batch size to take. Defaults to any.
             dtype: optional dtype policy, e.g. `"float32"`. Defaults to that of the layers.
 
@@ -86,7 +87,7 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
             predicts, saves, loads and exports, and is not to be trained.
 
         Raises:
-            ValueError: if a size is not divisible by 32.
+            ValueError: if the network does not take such a size.
 
         Example:
             >>> fast = model.for_inference()

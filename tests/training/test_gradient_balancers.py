@@ -253,3 +253,15 @@ def test_the_way_back_from_a_loss_leads_through_no_other_task(gradient):
         return losses[0] + 0.0 * keras.ops.sum(depth)
 
     np.testing.assert_array_equal(gradient(segmentation_loss, np.ones((2, 8, 8, 1), "float32")), 0)
+
+
+@one_backend
+def test_features_that_are_not_all():
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(2, 1, name="early")(image)
+    tasks = standardize_tasks(["depth", "normal"])
+    features = {"depth": layers.Conv2D(2, 1)(x), "normal": x}
+    outputs = prediction_heads(features, tasks, (2,))
+    model = MultiTaskModel(image, outputs, tasks, {}, [features["depth"]])
+    with pytest.raises(ValueError, match=r"'early/kernel' leads to .* Name more `features`"):
+        model.compile("adam", balancer=make_balancer("pcgrad", over="bottleneck"))

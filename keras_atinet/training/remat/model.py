@@ -10,7 +10,7 @@ class RematerializedModel:
     backward pass. Moving averages are updated once.
 
     Args:
-        inputs: KerasTensor or list of KerasTensors.
+        inputs: list of KerasTensors, the image and perhaps the features.
         features: list of KerasTensors, what the segments begin with.
         segments: list of `(inputs, output)`, KerasTensors, in the order of computation.
         outputs: structure of KerasTensors.
@@ -22,12 +22,15 @@ class RematerializedModel:
 
     def __init__(self, inputs, features, segments, outputs):
         self._whole = keras.Model(inputs, outputs)
-        self._features = features
-        self._before = None if inputs is features else keras.Model(inputs, features)
+        self._inputs = inputs
+        given = set(map(id, inputs))
+        self._features = [feature for feature in features if id(feature) not in given]
+        self._before = keras.Model(inputs, self._features) if self._features else None
         self._segments = [(*segment, keras.Model(*segment)) for segment in segments]
         read = {id(tensor) for tensors, _ in segments for tensor in tensors}
-        # What no segment reads, the rest of the network does.
-        self._last = [output for _, output in segments if id(output) not in read]
+        # What no segment reads, the rest of the network does; and perhaps the image.
+        last = [output for _, output in segments if id(output) not in read]
+        self._last = [inputs[0], *last]
         self._after = keras.Model(self._last, outputs)
 
     @property
@@ -36,8 +39,11 @@ class RematerializedModel:
         return self._whole.losses
 
     def __call__(self, inputs, training):
-        features = inputs if self._before is None else self._before(inputs, training=training)
-        values = dict(zip(map(id, self._features), features, strict=True))
+        inputs = [keras.ops.convert_to_tensor(x) for x in keras.tree.flatten(inputs)]
+        values = dict(zip(map(id, self._inputs), inputs, strict=True))
+        if self._before is not None:
+            features = self._before(inputs, training=training)
+            values.update(zip(map(id, self._features), features, strict=True))
         token = keras.ops.zeros(())
         for tensors, output, model in self._segments:
             inputs = [values[id(tensor)] for tensor in tensors]

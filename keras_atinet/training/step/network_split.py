@@ -17,14 +17,16 @@ class NetworkSplit:
 
     def __init__(self, model, over=None):
         self.trunk, self.branches = None, model
-        inputs = model.input
+        inputs = model.inputs
         # Of all variables, because layers may be frozen and thawed at any time.
         self._trunk_ids = set()
         if over == "bottleneck":
-            inputs = model.features
+            # Heads may resize to the size of the image.
+            inputs = [*model.inputs, *model.features]
             self.trunk = keras.Model(model.input, model.features)
             self._trunk_ids = _variable_ids(self.trunk)
-            self.branches = keras.Model(model.features, model.output)
+            self.branches = keras.Model(inputs, model.output)
+            _check_features(model, self._trunk_ids & _variable_ids(self.branches))
         if model.remat:
             self.branches = RematerializedModel(inputs, model.features, model.remat, model.output)
         outputs = [] if over is None else [model.output[task.name] for task in model.tasks]
@@ -43,7 +45,9 @@ class NetworkSplit:
         """The dict of predictions, from the shared features if there is a trunk, else from `x`."""
         if self.trunk is None:
             return self.branches(x, training=True)
-        return self.branches(trunk_outputs[: len(self.trunk.outputs)], training=True)
+        image = [keras.ops.convert_to_tensor(value) for value in keras.tree.flatten(x)]
+        features = trunk_outputs[: len(self.trunk.outputs)]
+        return self.branches([*image, *features], training=True)
 
     def added_losses(self, trunk_outputs):
         """The losses added by layers of both parts, a list of scalars."""
@@ -76,3 +80,14 @@ class NetworkSplit:
 
 def _variable_ids(model):
     return {id(variable) for variable in model.variables}
+
+
+def _check_features(model, ids_on_both_sides):
+    paths = [variable.path for variable in model.variables if id(variable) in ids_on_both_sides]
+    if paths:
+        raise ValueError(
+            f"All that the tasks of `{type(model).__name__}` share must follow from its `features` "
+            "where a balancer has `over='bottleneck'`. "
+            f"Received: features that '{paths[0]}' leads to and that the predictions do not come "
+            "from alone. Name more `features`, or use over='shared_weights'."
+        )
