@@ -63,7 +63,12 @@ def load_encoder_weights(model, name, weights, partial=False):
     if path.suffix not in loaders:
         raise ValueError(f"A file of weights ends in .h5, .keras, .pt or .pth. Received: '{path}'.")
     num_set = loaders[path.suffix](model, name, path, partial)
-    print(f"Encoder {name}: {num_set} of {len(model.weights)} variables set from {path.name}.")
+    report(name, num_set, model, path.name)
+
+
+def report(name, num_set, model, source):
+    """Prints how many variables of an encoder were set: none at all would else go unnoticed."""
+    print(f"Encoder {name}: {num_set} of {len(model.weights)} variables set from {source}.")
 
 
 def _imagenet(name):
@@ -177,6 +182,7 @@ def _load_h5(model, name, path, partial):
 
 def _misfit(name, path, found):
     return (
-        f"The weights do not fit `{name}`. Received: '{path}': {found}. "
-        "Use weights of this architecture, for images of as many channels."
+        f"The weights do not fit `{name}`. Received: '{path}': {found}. Use weights of this "
+        "architecture and number of channels, or take what fits with "
+        f"`encoder=keras_atinet.build_encoder('{name}', ..., partial=True)`."
     )
