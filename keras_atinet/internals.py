@@ -59,6 +59,27 @@ def untrack(layer, sublayer):
     layer._layers[:] = [other for other in layer._layers if other is not sublayer]
 
 
+def graph_nodes(model):
+    """The calls that make the graph of a functional model, in the order of computation.
+
+    Each has the `operation`, its `input_tensors` and its `outputs`; `model.operations` tells
+    neither, and names an operation that is called twice once.
+    """
+    by_depth = sorted(_functional(model)._nodes_by_depth.items(), reverse=True)
+    return [node for _, nodes in by_depth for node in nodes if not node.is_input]
+
+
+def output_specs(node, specs):
+    """What a node of `graph_nodes` would return for other inputs, `{id(input_tensor): spec}`."""
+    args, kwargs = node.arguments.fill_in(specs)
+    return keras.tree.flatten(node.operation.compute_output_spec(*args, **kwargs))
+
+
+def producer(tensor):
+    """The operation of a functional model that computes a tensor of its graph."""
+    return tensor._keras_history.operation
+
+
 def is_functional(layer):
     """Whether a layer is a model that computes what its graph says, a `keras.Sequential` too."""
     functional = keras.models.clone_model.__globals__["Functional"]
@@ -74,11 +95,9 @@ def graph_calls(model):
         List of `(operation, inputs, outputs, is_training)`: lists of KerasTensors, and whether the
         operation is called as in training, whatever the model is.
     """
-    by_depth = sorted(_functional(model)._nodes_by_depth.items(), reverse=True)
-    nodes = [node for _, nodes in by_depth for node in nodes if not node.is_input]
     return [
         (node.operation, node.input_tensors, node.outputs, _is_training(node.arguments))
-        for node in nodes
+        for node in graph_nodes(model)
     ]
 
 

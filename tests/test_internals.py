@@ -69,6 +69,19 @@ def test_track_and_untrack():
         assert len(model.weights) == 2
 
 
+def test_graph_nodes():
+    image = keras.Input((4, 4, 3))
+    dense = keras.layers.Dense(3)
+    outputs = dense(dense(image)) + image
+    nodes = internals.graph_nodes(keras.Model(image, outputs))
+    assert [node.operation for node in nodes[:2]] == [dense, dense]
+    assert internals.producer(outputs) is nodes[2].operation
+    inputs = {id(tensor) for tensor in nodes[2].input_tensors}
+    assert inputs == {id(image), id(nodes[1].outputs[0])}
+    specs = {key: keras.KerasTensor((1, 9, 9, 3)) for key in inputs}
+    assert [spec.shape for spec in internals.output_specs(nodes[2], specs)] == [(1, 9, 9, 3)]
+
+
 def test_branch_order():
     called = []
 

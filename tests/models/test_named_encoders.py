@@ -248,6 +248,8 @@ def test_files_of_keras_are_loaded_whole_or_not_at_all(tmp_path, capsys, ending)
 def test_weights_that_are_not_there(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match='None, "imagenet" or the path'):
         build_encoder(NAME, SHAPE, weights="imagenets")
+    with pytest.raises(ValueError, match="Received: encoder_weights=5"):
+        build_encoder(NAME, SHAPE, weights=5)
     path = tmp_path / "model.onnx"
     path.touch()
     with pytest.raises(ValueError, match=r"ends in \.h5, \.keras, \.pt or \.pth"):

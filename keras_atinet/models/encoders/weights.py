@@ -1,6 +1,7 @@
 """Pretrained weights of encoders: from installed packages and from files."""
 
 import importlib.util
+import os
 import pathlib
 import warnings
 from typing import NamedTuple
@@ -11,6 +12,11 @@ import numpy as np
 from keras_atinet.models.encoders import efficientnet_lite, mobilenet_v2
 from keras_atinet.models.matching_weights import load_matching_weights, open_model
 from keras_atinet.models.state_dict import state_dict_arrays
+
+_CHOICE = (
+    '`encoder_weights` is None, "imagenet" or the path of a .weights.h5, .h5, .keras, .pt or '
+    ".pth file."
+)
 
 
 class _Package(NamedTuple):
@@ -53,22 +59,30 @@ def load_encoder_weights(model, name, weights, partial=False):
         ImportError: if the package with the weights is not installed.
         FileNotFoundError: if there is no such file.
     """
-    path = _imagenet(name) if weights == "imagenet" else pathlib.Path(weights)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file of weights '{path}'. `encoder_weights` is None, \"imagenet\" or "
-            "the path of a .weights.h5, .h5, .keras, .pt or .pth file."
-        )
-    loaders = {".h5": _load_h5, ".keras": _load_keras, ".pt": _load_torch, ".pth": _load_torch}
-    if path.suffix not in loaders:
-        raise ValueError(f"A file of weights ends in .h5, .keras, .pt or .pth. Received: '{path}'.")
-    num_set = loaders[path.suffix](model, name, path, partial)
+    path = find_weights(name, weights)
+    num_set = _LOADERS[path.suffix](model, name, path, partial)
     report(name, num_set, model, path.name)
 
 
 def report(name, num_set, model, source):
     """Prints how many variables of an encoder were set: none at all would else go unnoticed."""
     print(f"Encoder {name}: {num_set} of {len(model.weights)} variables set from {source}.")
+
+
+def find_weights(name, weights):
+    """The file of an encoder's weights, a path.
+
+    Raises:
+        ValueError, ImportError, FileNotFoundError: as `load_encoder_weights`, if there is none.
+    """
+    if not isinstance(weights, (str, os.PathLike)):
+        raise ValueError(f"{_CHOICE} Received: encoder_weights={weights!r}.")
+    path = _imagenet(name) if weights == "imagenet" else pathlib.Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of weights '{path}'. {_CHOICE}")
+    if path.suffix not in _LOADERS:
+        raise ValueError(f"A file of weights ends in .h5, .keras, .pt or .pth. Received: '{path}'.")
+    return path
 
 
 def _imagenet(name):
@@ -186,3 +200,6 @@ def _misfit(name, path, found):
         "architecture and number of channels, or take what fits with "
         f"`encoder=keras_atinet.build_encoder('{name}', ..., partial=True)`."
     )
+
+
+_LOADERS = {".h5": _load_h5, ".keras": _load_keras, ".pt": _load_torch, ".pth": _load_torch}
