@@ -32,7 +32,7 @@ def test_split_on_an_encoder_of_keras_applications(name, tmp_path):
     keras.utils.set_random_seed(0)
     shape = (*SIZES[name], 3)
     model = keras_atinet.Split({"segmentation": 3, "depth": 1}, shape, (4,) * 5, encoder=name)
-    found = [level.names for level in keras_atinet.encoder_levels(model.encoder)]
+    found = [level.names for level in keras_atinet.encoder_levels(model)]
     model.compile(keras.optimizers.SGD(0.01), metrics={})
     random = np.random.default_rng(0)
     images = random.random((2, *shape), "float32")
@@ -48,7 +48,7 @@ def test_split_on_an_encoder_of_keras_applications(name, tmp_path):
 
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert [level.names for level in keras_atinet.encoder_levels(loaded.encoder)] == found
+    assert [level.names for level in keras_atinet.encoder_levels(loaded)] == found
     predictions = model.predict_on_batch(images)
     for task, prediction in loaded.predict_on_batch(images).items():
         assert prediction.shape[1:3] == shape[:2]
