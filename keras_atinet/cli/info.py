@@ -122,6 +122,7 @@ def _facts(model, file):
         "model": f"{type(model).__name__} ({file})",
         "tasks": ", ".join(f"{task.name} ({task.channels})" for task in model.tasks),
         "input": " x ".join(map(str, model.input_shape[1:])),
+        **runs.encoder_facts(model),
         "filters": " ".join(map(str, model.get_config()["filters"])),
         "parameters": f"{runs.count_parameters(model):,} trainable",
         "dtype": model.dtype_policy.name,
