@@ -144,8 +144,8 @@ def _copy_at(model, input_shape, dtype, source):
     if channels != input_shape[-1]:
         raise ValueError(
             f"The encoder '{source}' needs images of {channels} channels. "
-            f"Received: input_shape={input_shape}. Build the encoder for {input_shape[-1]} channels; "
-            "docs/encoders.md shows how its first convolution keeps pretrained weights."
+            f"Received: input_shape={input_shape}. Build the encoder for {input_shape[-1]} "
+            "channels; docs/encoders.md shows how its first convolution keeps pretrained weights."
         )
 
     def copy(operation):
