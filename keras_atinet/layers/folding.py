@@ -70,7 +70,7 @@ def fold_convolution(conv, norm, dtype=None, name=None):
         dtype, name: as for `fold`.
     """
     weights = fold_norm(conv, norm)
-    if type(conv) is Conv2D:
+    if _is_plain(conv):
         return _conv(conv, *weights, name or conv.name, dtype)
     folded = _from_config(conv, dtype, name, use_bias=True)
     folded.build_from_config(conv.get_build_config())
@@ -193,6 +193,28 @@ def _(layer: PredictionHead, dtype=None, name=None):
     resizing = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")
     activation = TaskActivation(layer.task, dtype="float32", name=name)
     return lambda x, like=None: activation(conv(x) if like is None else resizing(conv(x), like))
+
+
+@fold.register
+def _(layer: keras.layers.Conv2D, dtype=None, name=None):
+    if not _is_plain(layer):
+        return copy_layer(layer, dtype, name)
+    kernel, *bias = _arrays(layer)
+    bias = bias[0] if bias else np.zeros(layer.filters)
+    return _conv(layer, kernel, bias, name or layer.name, dtype, layer.activation)
+
+
+def _is_plain(conv):
+    """Whether a convolution is one that `InferenceConv2D` computes."""
+    if type(conv) is not keras.layers.Conv2D:
+        return type(conv) is Conv2D
+    return (
+        (conv.padding == "same" or conv.kernel_size == (1, 1))
+        and all(size % 2 for size in conv.kernel_size)
+        and (conv.strides, conv.dilation_rate, conv.groups) == ((1, 1), (1, 1), 1)
+        and conv.data_format == "channels_last"
+        and len(conv.weights) == 1 + conv.use_bias  # neither quantized nor with others added
+    )
 
 
 @fold.register
