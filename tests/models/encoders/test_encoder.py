@@ -1,3 +1,6 @@
+import pathlib
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -136,3 +139,16 @@ def test_arguments_that_do_not_fit_are_refused(arguments, message):
         arguments |= {"encoder": tiny(), "preprocessing": "unit"}
     with pytest.raises(ValueError, match=message):
         keras_atinet.Split("depth", **arguments)
+
+
+@pytest.mark.one_backend
+def test_four_channels_as_the_guide_has_it():
+    guide = pathlib.Path(__file__).parents[3] / "docs/encoders.md"
+    if not guide.is_file():
+        pytest.skip("the docs are not here")
+    pattern = r"<!-- tested: four channels -->\n```python\n(.*?)```"
+    (code,) = re.findall(pattern, guide.read_text(encoding="utf-8"), re.DOTALL)
+    names = {"keras": keras, "keras_atinet": keras_atinet, "np": np}
+    exec(code, names)
+    kernel = names["model"].encoder.get_layer("Conv1").get_weights()[0]
+    np.testing.assert_allclose(kernel[:, :, 3], kernel[:, :, :3].mean(axis=2), atol=1e-6)
