@@ -1,0 +1,79 @@
+"""Backbones of keras-hub, which know their features and how to be built for another image size."""
+
+import keras
+
+from keras_atinet.internals import sublayers
+
+# Names of the argument of their constructors.
+IMAGE_SHAPES = "image_shape", "input_shape"
+
+
+def backbone_at(model, input_shape, dtype=None):
+    """A backbone of keras-hub for another image size, with a copy of the weights.
+
+    Args:
+        model: `keras_hub.models.Backbone`, or any other model.
+        input_shape: `(height, width, channels)`.
+        dtype: dtype policy of the layers; defaults to that of the model.
+
+    Returns:
+        A new backbone of the same class; `None` for models without `pyramid_outputs`.
+
+    Raises:
+        ValueError: if the backbone cannot be built for this size.
+    """
+    if not hasattr(model, "pyramid_outputs"):
+        return None
+    config = model.get_config()
+    config |= {key: tuple(input_shape) for key in IMAGE_SHAPES if key in config}
+    if dtype is not None:
+        config["dtype"] = keras.dtype_policies.get(dtype)
+    try:
+        copy = type(model).from_config(config)
+    except Exception as error:
+        # Each backbone has errors of its own; those from a graph are long.
+        reason = [line for line in str(error).splitlines() if line.strip()][-1:]
+        raise ValueError(
+            f"The backbone '{model.name}' of keras-hub cannot be built for images of this size. "
+            f"Received: input_shape={tuple(input_shape)}. Some (MiT, DINOv2) take squares only, "
+            f"and transformers need a size that is known. It said: {' '.join(reason)}"
+        ) from error
+    _copy_weights(model, copy)
+    return copy
+
+
+def import_backbones(config):
+    """Imports keras-hub if a serialized model has layers of it.
+
+    Raises:
+        ImportError: if it is needed and not installed.
+    """
+    if not _names_keras_hub(config):
+        return
+    try:
+        import keras_hub  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "The encoder of this network is made of layers of keras-hub, which cannot be imported "
+            f"({error}). Install it: `pip install keras-atinet[hub]`."
+        ) from error
+
+
+def _copy_weights(layer, copy):
+    # As in a file, so that DINOv2 interpolates its position embeddings for the new size.
+    weights = {}
+    layer.save_own_variables(weights)
+    if weights:
+        copy.load_own_variables(weights)
+    for inner, inner_copy in zip(sublayers(layer), sublayers(copy), strict=True):
+        _copy_weights(inner, inner_copy)
+
+
+def _names_keras_hub(config):
+    if isinstance(config, dict):
+        if str(config.get("module")).split(".")[0] == "keras_hub":
+            return True
+        config = config.values()
+    elif not isinstance(config, (list, tuple)):
+        return False
+    return any(map(_names_keras_hub, config))
