@@ -1,29 +1,35 @@
 """Backbones of keras-hub, which know their features and how to be built for another image size."""
 
+import types
+
 import keras
 
 from keras_atinet.internals import sublayers
+from keras_atinet.models.encoders.levels import encoder_levels
 
 # Names of the argument of their constructors.
 IMAGE_SHAPES = "image_shape", "input_shape"
+
+
+def is_backbone(model):
+    """Whether a model is a `keras_hub.models.FeaturePyramidBackbone`, without importing it."""
+    return hasattr(model, "pyramid_outputs")
 
 
 def backbone_at(model, input_shape, dtype=None):
     """A backbone of keras-hub for another image size, with a copy of the weights.
 
     Args:
-        model: `keras_hub.models.Backbone`, or any other model.
+        model: a backbone, see `is_backbone`.
         input_shape: `(height, width, channels)`.
         dtype: dtype policy of the layers; defaults to that of the model.
 
     Returns:
-        A new backbone of the same class; `None` for models without `pyramid_outputs`.
+        A new backbone of the same class.
 
     Raises:
         ValueError: if the backbone cannot be built for this size.
     """
-    if not hasattr(model, "pyramid_outputs"):
-        return None
     config = model.get_config()
     config |= {key: tuple(input_shape) for key in IMAGE_SHAPES if key in config}
     if dtype is not None:
@@ -42,6 +48,48 @@ def backbone_at(model, input_shape, dtype=None):
     return copy
 
 
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class BackboneFeatures(keras.Model):
+    """The features of a backbone, a functional model whose config is that of the backbone.
+
+    Configs of keras-hub's backbones make them again; those of its layers not always.
+
+    Args:
+        backbone: `keras_hub.models.Backbone`, of which this becomes a part.
+        encoder_features: None or dict, see `encoder_levels`.
+        levels: list of `Level`, if they are known already.
+        frozen: indices of the layers that do not train, in the order of all layers within.
+        name: str.
+    """
+
+    def __init__(self, backbone, encoder_features=None, levels=None, frozen=(), name="encoder"):
+        levels = levels or encoder_levels(backbone, encoder_features)
+        features = [tensor for level in levels for tensor in (level.first, level.last)]
+        super().__init__(backbone.inputs[0], features, name=name)
+        # No dict, which Keras would track.
+        self.config = types.MappingProxyType(
+            {
+                "backbone": keras.saving.serialize_keras_object(backbone),
+                "encoder_features": encoder_features,
+                "name": name,
+            }
+        )
+        for index, layer in enumerate(_layers_within(self)):
+            if index in frozen:
+                layer.trainable = False
+
+    def get_config(self):
+        layers = enumerate(_layers_within(self))
+        return {
+            **self.config,
+            "frozen": [index for index, layer in layers if not layer.trainable],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
 def import_backbones(config):
     """Imports keras-hub if a serialized model has layers of it.
 
@@ -57,6 +105,12 @@ def import_backbones(config):
             "The encoder of this network is made of layers of keras-hub, which cannot be imported "
             f"({error}). Install it: `pip install keras-atinet[hub]`."
         ) from error
+
+
+def _layers_within(layer):
+    yield layer
+    for inner in sublayers(layer):
+        yield from _layers_within(inner)
 
 
 def _copy_weights(layer, copy):

@@ -3,9 +3,16 @@
 import keras
 
 from keras_atinet.internals import sublayers
+from keras_atinet.models.encoders.backbones import (
+    BackboneFeatures,
+    backbone_at,
+    import_backbones,
+    is_backbone,
+)
 from keras_atinet.models.encoders.levels import Level, encoder_levels, functional_encoder
 from keras_atinet.models.encoders.named import build_encoder
 from keras_atinet.models.encoders.preprocessing import preprocessing_for
+from keras_atinet.models.encoders.token_pyramid import is_of_pyramid
 
 SEGNET = "the SegNet of the paper"
 
@@ -56,6 +63,7 @@ class Encoder:
 
     @classmethod
     def from_config(cls, config):
+        import_backbones(config)
         return cls(**keras.saving.deserialize_keras_object(config))
 
 
@@ -107,16 +115,21 @@ def as_encoder(
             "Load them into the model: `encoder.load_weights(path)`."
         )
     else:
-        model = functional_encoder(encoder)
-        source = encoder.name
+        functional_encoder(encoder)
+        source, model = encoder.name, encoder
+        if is_backbone(encoder):
+            model = backbone_at(encoder, input_shape, dtype)
     levels = encoder_levels(model, encoder_features)
     layers = preprocessing_for(model, preprocessing)
-    features = [tensor for level in levels for tensor in (level.first, level.last)]
-    part = keras.Model(model.inputs[0], features, name="encoder")
-    if not isinstance(encoder, str):
+    if is_backbone(model):
+        part = BackboneFeatures(model, encoder_features, levels)
+    else:
+        features = [tensor for level in levels for tensor in (level.first, level.last)]
+        part = keras.Model(model.inputs[0], features, name="encoder")
+    if model is encoder:
         part = _copy_at(part, input_shape, dtype, source)
     if freeze_encoder is True:
-        part.trainable = False
+        _freeze(part)
     if freeze_batch_norm:
         for layer in _all_layers(part):
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -129,6 +142,15 @@ def as_encoder(
         source,
         0 if isinstance(freeze_encoder, bool) else freeze_encoder,
     )
+
+
+def _freeze(part):
+    """All of an encoder but the layers of a token pyramid: these have no pretrained weights."""
+    if any(map(is_of_pyramid, part.layers)):
+        for layer in part.layers:
+            layer.trainable = is_of_pyramid(layer)
+    else:
+        part.trainable = False
 
 
 def _copy_at(model, input_shape, dtype, source):
