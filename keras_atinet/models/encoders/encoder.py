@@ -178,7 +178,8 @@ def _copy_at(model, input_shape, dtype, source):
         ) from error
     weights = {layer.name: layer.get_weights() for layer in model.layers}
     for layer in new.layers:
-        layer.set_weights(weights[layer.name])
+        if layer.weights:  # The input may have another name.
+            layer.set_weights(weights[layer.name])
     return new
 
 
