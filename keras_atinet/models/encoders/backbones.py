@@ -5,6 +5,7 @@ import types
 import keras
 
 from keras_atinet.internals import sublayers
+from keras_atinet.models.encoders.copying import check_channels
 from keras_atinet.models.encoders.levels import encoder_levels
 
 # Names of the argument of their constructors.
@@ -30,6 +31,7 @@ def backbone_at(model, input_shape, dtype=None):
     Raises:
         ValueError: if the backbone cannot be built for this size.
     """
+    check_channels(model, input_shape, model.name)
     config = model.get_config()
     config |= {key: tuple(input_shape) for key in IMAGE_SHAPES if key in config}
     if dtype is not None:

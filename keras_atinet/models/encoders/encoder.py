@@ -9,9 +9,10 @@ from keras_atinet.models.encoders.backbones import (
     import_backbones,
     is_backbone,
 )
+from keras_atinet.models.encoders.copying import copy_at
 from keras_atinet.models.encoders.levels import Level, encoder_levels, functional_encoder
 from keras_atinet.models.encoders.named import build_encoder
-from keras_atinet.models.encoders.preprocessing import preprocessing_for
+from keras_atinet.models.encoders.preprocessing import preprocessed_shape, preprocessing_for
 from keras_atinet.models.encoders.token_pyramid import is_of_pyramid
 
 SEGNET = "the SegNet of the paper"
@@ -105,9 +106,10 @@ def as_encoder(
     if encoder is None or isinstance(encoder, Encoder):
         return encoder
     _check_freezing(freeze_encoder)
+    image_shape = preprocessed_shape(preprocessing, input_shape)
     if isinstance(encoder, str):
         source = encoder if encoder_weights is None else f"{encoder}, {encoder_weights}"
-        model = build_encoder(encoder, input_shape, dtype, encoder_weights)
+        model = build_encoder(encoder, image_shape, dtype, encoder_weights)
     elif encoder_weights is not None:
         raise ValueError(
             "`encoder_weights` is for an encoder given by its name; a model has its weights. "
@@ -118,7 +120,7 @@ def as_encoder(
         functional_encoder(encoder)
         source, model = encoder.name, encoder
         if is_backbone(encoder):
-            model = backbone_at(encoder, input_shape, dtype)
+            model = backbone_at(encoder, image_shape, dtype)
     levels = encoder_levels(model, encoder_features)
     layers = preprocessing_for(model, preprocessing)
     if is_backbone(model):
@@ -127,7 +129,7 @@ def as_encoder(
         features = [tensor for level in levels for tensor in (level.first, level.last)]
         part = keras.Model(model.inputs[0], features, name="encoder")
     if model is encoder:
-        part = _copy_at(part, input_shape, dtype, source)
+        part = copy_at(part, image_shape, dtype, source)
     if freeze_encoder is True:
         _freeze(part)
     if freeze_batch_norm:
@@ -151,36 +153,6 @@ def _freeze(part):
             layer.trainable = is_of_pyramid(layer)
     else:
         part.trainable = False
-
-
-def _copy_at(model, input_shape, dtype, source):
-    """A copy of a functional model for another image size, with weights of its own."""
-    channels = model.input_shape[-1]
-    if channels != input_shape[-1]:
-        raise ValueError(
-            f"The encoder '{source}' needs images of {channels} channels. "
-            f"Received: input_shape={input_shape}. Build the encoder with "
-            f"{input_shape[-1]} channels, or change `input_shape`."
-        )
-
-    def copy(operation):
-        config = operation.get_config()
-        if dtype is not None and isinstance(operation, keras.layers.Layer):
-            config["dtype"] = dtype
-        return type(operation).from_config(config)
-
-    image = keras.Input(input_shape, name="image")
-    try:
-        new = keras.models.clone_model(model, input_tensors=image, clone_function=copy)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"The encoder '{source}' cannot be built for images of {input_shape}: {error}"
-        ) from error
-    weights = {layer.name: layer.get_weights() for layer in model.layers}
-    for layer in new.layers:
-        if layer.weights:  # The input may have another name.
-            layer.set_weights(weights[layer.name])
-    return new
 
 
 def _all_layers(layer):
