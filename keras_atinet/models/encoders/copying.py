@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_atinet.internals import tensorflow_only_if_imported
+
 
 def copy_at(model, input_shape, dtype=None, source=""):
     """A copy of a functional model for another image size, with weights of its own.
@@ -28,7 +30,8 @@ def copy_at(model, input_shape, dtype=None, source=""):
 
     image = keras.Input(input_shape, name="image")
     try:
-        new = keras.models.clone_model(model, input_tensors=image, clone_function=copy)
+        with tensorflow_only_if_imported():
+            new = keras.models.clone_model(model, input_tensors=image, clone_function=copy)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The encoder '{source}' cannot be built for images of this size; it may need larger "
