@@ -28,7 +28,7 @@ def copy_at(model, input_shape, dtype=None, source=""):
             config = _adapted(config, dtype)
         return type(operation).from_config(config)
 
-    image = keras.Input(input_shape, name="image")
+    image = keras.Input(input_shape, name=model.inputs[0].name)
     try:
         with tensorflow_only_if_imported():
             new = keras.models.clone_model(model, input_tensors=image, clone_function=copy)

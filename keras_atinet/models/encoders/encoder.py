@@ -47,7 +47,14 @@ class Encoder:
         """The levels of an image, a KerasTensor `(batch, height, width, channels)` in `[0, 1]`."""
         for layer in self.preprocessing:
             image = layer(image)
-        features = self.model(image)
+        return self._levels(self.model(image))
+
+    @property
+    def levels(self):
+        """List of `Level` in the graph of `model`, finest first."""
+        return self._levels(self.model.outputs)
+
+    def _levels(self, features):
         pairs = zip(features[::2], features[1::2], strict=True)
         return [Level(stride, *pair) for stride, pair in zip(self.strides, pairs, strict=True)]
 
