@@ -6,15 +6,16 @@ import keras
 
 
 def count_flops(model):
-    """Floating-point operations per image of a functional model: those of its convolutions.
+    """Floating-point operations per image of a functional model: convolutions and dense layers.
 
-    Each kernel of each call of a layer costs `2 * height * width * (elements of the kernel)`, a
-    multiplication and an addition at each pixel of the output; composite layers keep the size of
-    the image, so all their kernels count at the size of their output. The gradients by input and by
-    kernel cost as much as the convolution each; the image needs none.
+    Each kernel of each call of a layer costs `2 * (positions of the output) * (elements of the
+    kernel)`, a multiplication and an addition; composite layers keep the size of the image, so all
+    their kernels count at the size of their output, transposed convolutions at that of their
+    input. The gradients with respect to input and kernel cost as much as the layer each; the image
+    needs none.
 
     Args:
-        model: functional `keras.Model` of stride-1 convolutions (alone or in composite layers).
+        model: functional `keras.Model`; models within it count as well.
 
     Returns:
         `forward` and `training`, ints: `training = 3 * forward - (convolutions of the image)`.
@@ -26,11 +27,10 @@ def count_flops(model):
     def call(layer, *arguments, **options):
         nonlocal forward, first
         outputs = layer(*arguments, **options)
-        _, *size, _ = keras.tree.flatten(outputs)[0].shape
-        kernels = [weight for weight in layer.weights if len(weight.shape) == 4]
-        flops = sum(2 * math.prod(size) * math.prod(kernel.shape) for kernel in kernels)
+        tensors = keras.tree.flatten(arguments)
+        flops = _flops(layer, tensors, keras.tree.flatten(outputs))
         forward += flops
-        if any(x is inputs for x in keras.tree.flatten(arguments)):
+        if any(x is inputs for x in tensors):
             first += flops
         return outputs
 
@@ -42,3 +42,11 @@ def count_flops(model):
         call_function=call,
     )
     return forward, 3 * forward - first
+
+
+def _flops(layer, inputs, outputs):
+    if isinstance(layer, keras.Model):
+        return count_flops(keras.Model(layer.inputs[0], layer.outputs))[0]  # Sequential as well
+    tensor = inputs[0] if isinstance(layer, keras.layers.Conv2DTranspose) else outputs[0]
+    kernels = [weight for weight in getattr(layer, "weights", ()) if len(weight.shape) in (2, 4)]
+    return sum(2 * math.prod(tensor.shape[1:-1]) * math.prod(kernel.shape) for kernel in kernels)

@@ -12,6 +12,7 @@ from keras_atinet.layers.distillation import (
 from keras_atinet.layers.folding import fold
 from keras_atinet.layers.heads import PredictionHead
 from keras_atinet.layers.inference import (
+    InferenceBilinearResizing,
     InferenceBilinearUpSampling2D,
     InferenceConv2D,
     InferenceMaxPooling2D,
@@ -20,4 +21,4 @@ from keras_atinet.layers.inference import (
     TaskActivation,
 )
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
-from keras_atinet.layers.resizing import BilinearUpSampling2D
+from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D

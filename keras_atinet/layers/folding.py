@@ -16,6 +16,7 @@ from keras_atinet.layers.distillation import (
 )
 from keras_atinet.layers.heads import PredictionHead
 from keras_atinet.layers.inference import (
+    InferenceBilinearResizing,
     InferenceBilinearUpSampling2D,
     InferenceConv2D,
     InferenceMaxPooling2D,
@@ -25,7 +26,7 @@ from keras_atinet.layers.inference import (
 )
 from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
-from keras_atinet.layers.resizing import BilinearUpSampling2D
+from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
 
 
 @functools.singledispatch
@@ -188,10 +189,16 @@ def _(layer: PredictionHead, dtype=None, name=None):
     kernel, bias = _arrays(layer.conv)
     projection, offset = _arrays(layer.projection)
     projection = projection[0, 0]
-    return _chain(
-        _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype),
-        TaskActivation(layer.task, dtype="float32", name=name),
-    )
+    conv = _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype)
+    activation = TaskActivation(layer.task, dtype="float32", name=name)
+
+    def predict(x, like=None):
+        x = conv(x)
+        if like is not None:
+            x = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")(x, like)
+        return activation(x)
+
+    return predict
 
 
 @fold.register
@@ -233,6 +240,11 @@ _OF_TRAINING = (
 )
 for _layer in _OF_TRAINING:
     fold.register(_layer, _leave_out)
+
+
+@fold.register
+def _(layer: BilinearResizing, dtype=None):
+    return InferenceBilinearResizing(dtype=_policy(layer, dtype), name=layer.name)
 
 
 def _chain(*functions):

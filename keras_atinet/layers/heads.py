@@ -2,6 +2,7 @@ import keras
 
 from keras_atinet.layers.checks import check_task
 from keras_atinet.layers.convolution import Conv2D
+from keras_atinet.ops import resize_bilinear
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -9,7 +10,8 @@ class PredictionHead(keras.layers.Layer):
     """A task's prediction from its last features.
 
     `y = activation(conv1x1(conv3x3(x)))` with no activation between the two convolutions; the
-    activation is the task's own (logits, metres, unit vectors) and works in float32.
+    activation is the task's own (logits, metres, unit vectors) and works in float32. With `like`,
+    `y = activation(resize(conv1x1(conv3x3(x))))`, see `BilinearResizing`.
 
     Args:
         task: a `Task`.
@@ -17,6 +19,7 @@ class PredictionHead(keras.layers.Layer):
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)`.
+        like: optional tensor of rank 4, of whose height and width the prediction is to be.
 
     Returns:
         `(batch, height, width, task.channels)`, float32 under every dtype policy.
@@ -34,12 +37,15 @@ class PredictionHead(keras.layers.Layer):
         self.conv.build(input_shape)
         self.projection.build((*input_shape[:-1], self.filters))
 
-    def call(self, inputs):
-        outputs = self.projection(self.conv(inputs))
-        return self.task.activation(keras.ops.cast(outputs, "float32"))
+    def call(self, inputs, like=None):
+        outputs = keras.ops.cast(self.projection(self.conv(inputs)), "float32")
+        if like is not None:
+            outputs = resize_bilinear(outputs, like)
+        return self.task.activation(outputs)
 
-    def compute_output_spec(self, inputs):
-        return keras.KerasTensor((*inputs.shape[:-1], self.task.channels), dtype="float32")
+    def compute_output_spec(self, inputs, like=None):
+        size = (inputs if like is None else like).shape[1:3]
+        return keras.KerasTensor((inputs.shape[0], *size, self.task.channels), dtype="float32")
 
     def get_config(self):
         return {

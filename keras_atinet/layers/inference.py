@@ -4,6 +4,7 @@ import keras
 
 from keras_atinet.layers.checks import check_task
 from keras_atinet.layers.convolution import Conv2D
+from keras_atinet.layers.resizing import BilinearResizing
 from keras_atinet.ops import inference, max_pool
 from keras_atinet.ops.convolution import lay_out_kernel
 
@@ -92,6 +93,14 @@ class InferenceBilinearUpSampling2D(keras.layers.Layer):
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor(_scaled(inputs.shape, lambda size: 2 * size), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class InferenceBilinearResizing(BilinearResizing):
+    """`BilinearResizing` for inference: one operation that every format of export knows."""
+
+    def call(self, inputs, like):
+        return inference.resize_bilinear(inputs, like)
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")

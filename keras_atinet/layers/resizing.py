@@ -1,6 +1,6 @@
 import keras
 
-from keras_atinet.ops import upsample_align_corners
+from keras_atinet.ops import resize_bilinear, upsample_align_corners
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -18,3 +18,31 @@ class BilinearUpSampling2D(keras.layers.Layer):
 
     def call(self, inputs):
         return upsample_align_corners(inputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class BilinearResizing(keras.layers.Layer):
+    """Bilinear resizing to the height and width of another tensor, whatever they are.
+
+    Along an axis that goes from n to m pixels, output i samples the input at
+    `(i + 1/2) n / m - 1/2`, moved into `[0, n - 1]`, without antialiasing. The sizes may be unknown
+    on TensorFlow and PyTorch; where both are known and equal, nothing is computed.
+
+    Call arguments:
+        inputs: float tensor `(batch, height, width, channels)`.
+        like: tensor `(batch, new height, new width, any channels)`, only its shape is read.
+
+    Returns:
+        `(batch, new height, new width, channels)`, compute dtype.
+
+    Example:
+        >>> resized = BilinearResizing()(deep, like=skip)
+    """
+
+    def call(self, inputs, like):
+        return resize_bilinear(inputs, like)
+
+    def compute_output_spec(self, inputs, like):
+        return keras.KerasTensor(
+            (inputs.shape[0], *like.shape[1:3], inputs.shape[-1]), self.compute_dtype
+        )

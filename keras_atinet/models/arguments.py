@@ -5,14 +5,16 @@ import numpy as np
 from keras_atinet.tasks import standardize_tasks
 
 
-def standardize_arguments(tasks, input_shape, filters, model):
+def standardize_arguments(tasks, input_shape, filters, model, encoder=None):
     """Checks them and gives them their final form.
 
     Args:
         tasks: see `standardize_tasks`.
-        input_shape: `(height, width, channels)`, height and width divisible by 32.
+        input_shape: `(height, width, channels)`; without an encoder, height and width divisible
+            by 32.
         filters: five positive ints.
         model: str, the name to use in errors.
+        encoder: what the network was given as its encoder. Defaults to `None`, SegNet.
 
     Returns:
         List of `Task`, and the two shapes as tuples.
@@ -26,7 +28,8 @@ def standardize_arguments(tasks, input_shape, filters, model):
             f"`{model}` needs `input_shape=(height, width, channels)`. "
             f"Received: input_shape={input_shape}. Use e.g. (288, 384, 3)."
         )
-    check_divisible(input_shape, model)
+    if encoder is None:
+        check_divisible(input_shape, model)
     if len(filters) != 5 or not all(isinstance(n, int) and n > 0 for n in filters):
         raise ValueError(
             f"`filters` of `{model}` must be five positive integers, one for each level. "

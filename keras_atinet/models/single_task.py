@@ -1,14 +1,11 @@
 import keras
 
 from keras_atinet.models.arguments import standardize_arguments
+from keras_atinet.models.encoders import as_encoder
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
-from keras_atinet.models.segnet import (
-    DEFAULT_FILTERS,
-    DEFAULT_INPUT_SHAPE,
-    segnet_decoder,
-    segnet_encoder,
-)
+from keras_atinet.models.segnet import DEFAULT_FILTERS, DEFAULT_INPUT_SHAPE
+from keras_atinet.models.shared_features import shared_features
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -43,9 +40,13 @@ class SingleTask(MultiTaskModel):
         filters=DEFAULT_FILTERS,
         dtype=None,
         name="single_task",
+        encoder=None,
+        decoder=None,
+        decoder_filters=None,
+        **encoder_options,
     ):
         tasks, input_shape, filters = standardize_arguments(
-            tasks, input_shape, filters, "SingleTask"
+            tasks, input_shape, filters, "SingleTask", encoder
         )
         if len(tasks) != 1:
             raise ValueError(
@@ -55,9 +56,18 @@ class SingleTask(MultiTaskModel):
             )
 
         inputs = keras.Input(input_shape, name="image")
-        _, _, argmaxes, bottleneck = segnet_encoder(inputs, filters, dtype=dtype)
-        _, decoded = segnet_decoder(bottleneck, argmaxes, filters, dtype=dtype)
-        outputs = prediction_heads({tasks[0].name: decoded[0]}, tasks, filters, dtype=dtype)
+        encoder = as_encoder(encoder, input_shape, dtype, **encoder_options)
+        x = shared_features(
+            inputs, encoder, decoder, filters, decoder_filters, dtype=dtype, model="SingleTask"
+        )
+        image = inputs if encoder else None
+        outputs = prediction_heads({tasks[0].name: x}, tasks, filters, dtype=dtype, image=image)
 
-        config = {"input_shape": input_shape, "filters": filters}
+        config = {
+            "input_shape": input_shape,
+            "filters": filters,
+            "encoder": encoder,
+            "decoder": decoder,
+            "decoder_filters": decoder_filters,
+        }
         super().__init__(inputs, outputs, tasks, config, dtype=dtype, name=name)

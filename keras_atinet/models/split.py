@@ -1,14 +1,11 @@
 import keras
 
 from keras_atinet.models.arguments import standardize_arguments
+from keras_atinet.models.encoders import as_encoder
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
-from keras_atinet.models.segnet import (
-    DEFAULT_FILTERS,
-    DEFAULT_INPUT_SHAPE,
-    segnet_decoder,
-    segnet_encoder,
-)
+from keras_atinet.models.segnet import DEFAULT_FILTERS, DEFAULT_INPUT_SHAPE
+from keras_atinet.models.shared_features import shared_features
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -44,14 +41,30 @@ class Split(MultiTaskModel):
         deep=False,
         dtype=None,
         name="split",
+        encoder=None,
+        decoder=None,
+        decoder_filters=None,
+        **encoder_options,
     ):
-        tasks, input_shape, filters = standardize_arguments(tasks, input_shape, filters, "Split")
+        tasks, input_shape, filters = standardize_arguments(
+            tasks, input_shape, filters, "Split", encoder
+        )
 
         inputs = keras.Input(input_shape, name="image")
-        _, _, argmaxes, bottleneck = segnet_encoder(inputs, filters, deep=deep, dtype=dtype)
-        _, decoded = segnet_decoder(bottleneck, argmaxes, filters, deep=deep, dtype=dtype)
-        features = {task.name: decoded[0] for task in tasks}
-        outputs = prediction_heads(features, tasks, filters, dtype=dtype)
+        encoder = as_encoder(encoder, input_shape, dtype, **encoder_options)
+        x = shared_features(
+            inputs, encoder, decoder, filters, decoder_filters, deep, dtype, model="Split"
+        )
+        image = inputs if encoder else None
+        features = {task.name: x for task in tasks}
+        outputs = prediction_heads(features, tasks, filters, dtype=dtype, image=image)
 
-        config = {"input_shape": input_shape, "filters": filters, "deep": deep}
-        super().__init__(inputs, outputs, tasks, config, decoded[:1], dtype=dtype, name=name)
+        config = {
+            "input_shape": input_shape,
+            "filters": filters,
+            "deep": deep,
+            "encoder": encoder,
+            "decoder": decoder,
+            "decoder_filters": decoder_filters,
+        }
+        super().__init__(inputs, outputs, tasks, config, [x], dtype=dtype, name=name)

@@ -4,5 +4,5 @@ from keras_atinet.ops.convolution import conv
 from keras_atinet.ops.finite import all_finite
 from keras_atinet.ops.normalization import batch_normalization
 from keras_atinet.ops.pooling import max_pool, max_pool_with_argmax, max_unpool
-from keras_atinet.ops.resizing import upsample_align_corners
+from keras_atinet.ops.resizing import resize_bilinear, upsample_align_corners
 from keras_atinet.ops.vectors import unit_vector

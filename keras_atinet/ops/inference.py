@@ -1,4 +1,4 @@
-"""Pooling, unpooling and upsampling for inference, of any size, known or not.
+"""Pooling, unpooling and resizing for inference, of any size, known or not.
 
 They give what their namesakes give and leave out what only gradients need. Each is made of plain
 operations of the backend, so that it can be exported to any format.
@@ -7,6 +7,8 @@ operations of the backend, so that it can be exported to any format.
 import keras
 import numpy as np
 from keras import ops
+
+from keras_atinet.ops import resizing
 
 
 def max_pool_with_argmax(inputs):
@@ -39,25 +41,17 @@ def upsample_align_corners(inputs):
     return _UPSAMPLE[keras.backend.backend()](inputs)
 
 
+def resize_bilinear(inputs, like):
+    """`keras_atinet.ops.resize_bilinear` for inference."""
+    if keras.backend.backend() != "tensorflow":
+        return resizing.resize_bilinear(inputs, like)
+    if resizing.is_same_size(inputs, like):
+        return inputs
+    return resizing.in_tensorflow(inputs, like, half_pixel_centers=True)
+
+
 def _upsample_tensorflow(inputs):
-    import tensorflow as tf
-
-    size = 2 * tf.shape(inputs)[1:3]
-    static = inputs.shape[1:3]
-    if None not in static:
-        size = [2 * n for n in static]
-    outputs = tf.raw_ops.ResizeBilinear(images=inputs, size=size, align_corners=True)
-    return ops.cast(outputs, inputs.dtype)
-
-
-def _upsample_torch(inputs):
-    import torch
-
-    size = [2 * n for n in inputs.shape[1:3]]
-    outputs = torch.nn.functional.interpolate(
-        inputs.permute(0, 3, 1, 2), size, mode="bilinear", align_corners=True
-    )
-    return outputs.permute(0, 2, 3, 1)
+    return resizing.in_tensorflow(inputs, inputs, scale=2, align_corners=True)
 
 
 def _upsample_axes(inputs):
@@ -75,6 +69,6 @@ def _upsample_axis(inputs, axis):
 
 _UPSAMPLE = {
     "tensorflow": _upsample_tensorflow,
-    "torch": _upsample_torch,
+    "torch": resizing.upsample_align_corners,
     "jax": _upsample_axes,
 }

@@ -5,6 +5,7 @@ import pytest
 from keras_atinet import SemanticSegmentation, SurfaceNormals
 from keras_atinet.layers import (
     AttentionMask,
+    BilinearResizing,
     BilinearUpSampling2D,
     ConvBlock,
     MaxPooling2DWithArgmax,
@@ -139,6 +140,10 @@ def test_bilinear_upsampling(check_layer):
     check_layer(BilinearUpSampling2D, [values()], [(2, 8, 12, 3)])
 
 
+def test_bilinear_resizing(check_layer):
+    check_layer(BilinearResizing, [values(), values((2, 5, 13, 1))], [(2, 5, 13, 3)])
+
+
 @pytest.mark.parametrize("task", [SemanticSegmentation(5), SurfaceNormals()], ids=lambda t: t.name)
 def test_prediction_head(check_layer, task):
     shape = (2, 4, 6, task.channels)
@@ -154,6 +159,17 @@ def test_prediction_head_equation(apply, randomize):
     np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1, atol=1e-6)
     expected = hidden / np.linalg.norm(hidden, axis=-1, keepdims=True)
     np.testing.assert_allclose(normals, expected, atol=1e-4)
+
+
+def test_prediction_head_resizes_before_the_activation(apply, randomize):
+    layer = built(PredictionHead(SurfaceNormals(), 4), randomize)
+    hidden = conv2d(conv2d(values(), layer.conv), layer.projection)
+    normals = apply(layer, values(), np.zeros((2, 8, 12, 3), "float32"))
+    # Between two pixels: the direction of their mean, which a mean of directions is not.
+    corner = np.einsum("bijc,i,j->bc", hidden[:, :2, :2], [0.75, 0.25], [0.75, 0.25])
+    expected = corner / np.linalg.norm(corner, axis=-1, keepdims=True)
+    assert normals.shape == (2, 8, 12, 3)
+    np.testing.assert_allclose(normals[:, 1, 1], expected, atol=1e-4)
 
 
 def test_prediction_head_refuses_a_name():

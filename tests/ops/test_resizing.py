@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import backend, ops
 
-from keras_atinet.ops import upsample_align_corners
+from keras_atinet.ops import inference, resize_bilinear, upsample_align_corners
 
 
 def reference(x):
@@ -48,3 +48,41 @@ def test_half_precision_stays(apply, dtype):
         return ops.cast(y, "float32")
 
     np.testing.assert_array_equal(apply(upsample, np.ones((1, 1, 2, 1), "float32")), 1)
+
+
+def half_pixel_reference(x, size):
+    """Output i of m along an axis of size n samples the input at (i + 1/2) n / m - 1/2."""
+    for axis, count in zip((1, 2), size, strict=True):
+        position = (np.arange(count) + 0.5) * x.shape[axis] / count - 0.5
+        x = np.apply_along_axis(
+            lambda line, at=position: np.interp(at, np.arange(len(line)), line), axis, x
+        )
+    return x
+
+
+@pytest.mark.parametrize("resize", [resize_bilinear, inference.resize_bilinear])
+@pytest.mark.parametrize(
+    "before, after", [((3, 4), (5, 8)), ((1, 1), (2, 3)), ((4, 3), (9, 3)), ((5, 7), (2, 3))]
+)
+def test_resizing_to_the_size_of_another(apply, resize, before, after):
+    x = np.random.RandomState(0).standard_normal((2, *before, 3)).astype("float32")
+    like = np.zeros((2, *after, 1), "float32")
+    y = apply(resize, x, like)
+    assert y.shape == (2, *after, 3) and y.dtype == np.float32
+    np.testing.assert_allclose(y, half_pixel_reference(x, after), atol=1e-6)
+
+
+@pytest.mark.parametrize("resize", [resize_bilinear, inference.resize_bilinear])
+def test_resizing_to_the_same_size_is_no_operation(resize):
+    x, like = ops.ones((2, 3, 4, 2)), ops.ones((2, 3, 4, 5))
+    assert resize(x, like) is x
+
+
+def test_gradient_of_resizing(gradient):
+    weights = np.random.RandomState(1).standard_normal((1, 5, 8, 1)).astype("float32")
+    tensor = ops.convert_to_tensor(weights)
+    x = np.zeros((1, 3, 5, 1), "float32")
+    actual = gradient(lambda x: ops.sum(resize_bilinear(x, tensor) * tensor), x)
+    basis = np.eye(15, dtype="float32").reshape(15, 3, 5, 1)
+    expected = (half_pixel_reference(basis, (5, 8)) * weights).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(actual, expected.reshape(x.shape), atol=1e-5)

@@ -1,0 +1,176 @@
+"""An encoder as a part of a network: any functional model, at the network's image size."""
+
+import keras
+
+from keras_atinet.internals import sublayers
+from keras_atinet.models.encoders.levels import Level, encoder_levels, functional_encoder
+from keras_atinet.models.encoders.named import build_encoder
+from keras_atinet.models.encoders.preprocessing import preprocessing_for
+
+SEGNET = "the SegNet of the paper"
+
+
+@keras.saving.register_keras_serializable(package="keras_atinet")
+class Encoder:
+    """A functional model with what a network needs to know of it. `as_encoder` makes it.
+
+    Its config holds the whole graph, so that a saved network is loaded without what the encoder
+    was made from: no download, no package of weights.
+
+    Args:
+        model: functional `keras.Model` named `"encoder"`, from an image to the list
+            `[p_1, q_1, p_2, q_2, ...]` of its levels' features, finest first.
+        strides: sequence of ints, the stride of each level.
+        names: sequence of pairs of str, the names of each level's features.
+        preprocessing: list of Keras layers from RGB in `[0, 1]` to what the model was trained on.
+        source: str, which model this is, and its weights.
+        frozen_epochs: int, for how many epochs `fit` leaves its weights as they are.
+    """
+
+    def __init__(self, model, strides, names, preprocessing=(), source="", frozen_epochs=0):
+        self.model = model
+        self.strides = tuple(strides)
+        self.names = tuple(map(tuple, names))
+        self.preprocessing = list(preprocessing)
+        self.source = source
+        self.frozen_epochs = frozen_epochs
+
+    def __call__(self, image):
+        """The levels of an image, a KerasTensor `(batch, height, width, channels)` in `[0, 1]`."""
+        for layer in self.preprocessing:
+            image = layer(image)
+        features = self.model(image)
+        pairs = zip(features[::2], features[1::2], strict=True)
+        return [Level(stride, *pair) for stride, pair in zip(self.strides, pairs, strict=True)]
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "model": serialize(self.model),
+            "strides": list(self.strides),
+            "names": [list(pair) for pair in self.names],
+            "preprocessing": [serialize(layer) for layer in self.preprocessing],
+            "source": self.source,
+            "frozen_epochs": self.frozen_epochs,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**keras.saving.deserialize_keras_object(config))
+
+
+def as_encoder(
+    encoder,
+    input_shape,
+    dtype=None,
+    encoder_weights=None,
+    encoder_features=None,
+    preprocessing=None,
+    freeze_encoder=False,
+    freeze_batch_norm=False,
+):
+    """The encoder of a network; see `keras_atinet.ATINet` for the arguments.
+
+    A model is copied, layers and weights, so that it stays as it is; a name is built.
+
+    Returns:
+        `Encoder`, or None for SegNet.
+
+    Raises:
+        ValueError: if it is none, does not take images of `input_shape`, or an argument does not
+            fit it.
+    """
+    options = {
+        "encoder_weights": encoder_weights,
+        "encoder_features": encoder_features,
+        "preprocessing": preprocessing,
+        "freeze_encoder": freeze_encoder,
+        "freeze_batch_norm": freeze_batch_norm,
+    }
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    if given and (encoder is None or isinstance(encoder, Encoder)):
+        name, value = next(iter(given.items()))
+        raise ValueError(
+            f"`{name}` is for a network with an `encoder`, not for {SEGNET}. "
+            f"Received: {name}={value!r}, encoder=None. Pass e.g. encoder='efficientnet_lite0'."
+        )
+    if encoder is None or isinstance(encoder, Encoder):
+        return encoder
+    _check_freezing(freeze_encoder)
+    if isinstance(encoder, str):
+        source = encoder if encoder_weights is None else f"{encoder}, {encoder_weights}"
+        model = build_encoder(encoder, input_shape, dtype, encoder_weights)
+    elif encoder_weights is not None:
+        raise ValueError(
+            "`encoder_weights` is for an encoder given by its name; a model has its weights. "
+            f"Received: encoder_weights={encoder_weights!r} with the model '{encoder.name}'. "
+            "Load them into the model: `encoder.load_weights(path)`."
+        )
+    else:
+        model = functional_encoder(encoder)
+        source = encoder.name
+    levels = encoder_levels(model, encoder_features)
+    layers = preprocessing_for(model, preprocessing)
+    features = [tensor for level in levels for tensor in (level.first, level.last)]
+    part = keras.Model(model.inputs[0], features, name="encoder")
+    if not isinstance(encoder, str):
+        part = _copy_at(part, input_shape, dtype, source)
+    if freeze_encoder is True:
+        part.trainable = False
+    if freeze_batch_norm:
+        for layer in _all_layers(part):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+    return Encoder(
+        part,
+        [level.stride for level in levels],
+        [level.names for level in levels],
+        layers,
+        source,
+        0 if isinstance(freeze_encoder, bool) else freeze_encoder,
+    )
+
+
+def _copy_at(model, input_shape, dtype, source):
+    """A copy of a functional model for another image size, with weights of its own."""
+    channels = model.input_shape[-1]
+    if channels != input_shape[-1]:
+        raise ValueError(
+            f"The encoder '{source}' needs images of {channels} channels. "
+            f"Received: input_shape={input_shape}. Build the encoder with "
+            f"{input_shape[-1]} channels, or change `input_shape`."
+        )
+
+    def copy(operation):
+        config = operation.get_config()
+        if dtype is not None and isinstance(operation, keras.layers.Layer):
+            config["dtype"] = dtype
+        return type(operation).from_config(config)
+
+    image = keras.Input(input_shape, name="image")
+    try:
+        new = keras.models.clone_model(model, input_tensors=image, clone_function=copy)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The encoder '{source}' cannot be built for images of {input_shape}: {error}"
+        ) from error
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    for layer in new.layers:
+        layer.set_weights(weights[layer.name])
+    return new
+
+
+def _all_layers(layer):
+    for inner in sublayers(layer):
+        yield inner
+        yield from _all_layers(inner)
+
+
+def _check_freezing(freeze_encoder):
+    if isinstance(freeze_encoder, bool):
+        return
+    if not isinstance(freeze_encoder, int) or freeze_encoder < 0:
+        raise ValueError(
+            "`freeze_encoder` must be True, False or a number of epochs. "
+            f"Received: freeze_encoder={freeze_encoder!r}."
+        )
