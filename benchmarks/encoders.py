@@ -1,11 +1,11 @@
 """What encoders cost: parameters, arithmetic, images per second of training and of prediction.
 
     KERAS_BACKEND=torch python benchmarks/encoders.py
-    KERAS_BACKEND=torch python benchmarks/encoders.py --encoders efficientnet_lite2 resnet50 --model split
+    KERAS_BACKEND=torch python benchmarks/encoders.py --encoders segnet resnet50 --model split
 
 Trains on one random batch over and over, with all metrics off, and predicts single images with
-`model.for_inference()`. Encoders take turns, round after round; medians over the rounds. `segnet` is
-the paper's own encoder. Weights are random: they cost nothing.
+`model.for_inference()`. Encoders take turns, round after round; medians over the rounds. `segnet`
+is the paper's own encoder. Weights are random, as speed does not depend on them.
 """
 
 import argparse

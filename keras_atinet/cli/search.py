@@ -3,7 +3,7 @@
 import pathlib
 
 from keras_atinet import deferral, runs
-from keras_atinet.cli.sources import absolute, check_num_samples
+from keras_atinet.cli.sources import absolute, absolute_file, check_num_samples
 from keras_atinet.files import is_free, read_json, write_json
 from keras_atinet.stopping import exit_status
 
@@ -25,6 +25,9 @@ def run(arguments, argv):
     settings = {"num_samples": runs.DEFAULT["num_samples"], **explicit}
     settings["data"] = absolute(settings["data"])
     settings["baseline"] = [absolute(file) for file in settings["baseline"] or []]
+    for name in ("encoder", "encoder_weights"):
+        settings[name] = settings[name] and [absolute_file(value) for value in settings[name]]
+    search.check_encoders(settings)
     _check_folder(out / "search.json", settings)
     train, validation = search.open_data(settings)
     tuner = search.get_tuner(settings, train, validation, out)

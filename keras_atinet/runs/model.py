@@ -7,6 +7,7 @@ import keras
 
 from keras_atinet import models
 from keras_atinet.balancing import DynamicWeightAverage
+from keras_atinet.models.encoders import check_encoder
 
 MODELS = {
     "single": models.SingleTask,
@@ -26,6 +27,7 @@ def check_network(settings):
     Raises:
         ValueError: if one has no meaning for this network.
         FileNotFoundError: if the encoder or its weights are a file that is not there.
+        ImportError: if the package with the encoder's weights is not installed.
     """
     model, encoder = settings["model"], settings["encoder"]
     if settings["remat"] and model not in _WITH_ATTENTION:
@@ -40,9 +42,11 @@ def check_network(settings):
         _refuse("encoder_weights", settings, "encoders by name; a file has its own, say none")
     if settings["encoder_lr"] is not None and is_frozen(settings):
         _refuse("encoder_lr", settings, "encoders that train; this one is frozen in all epochs")
-    for name in ("encoder", "encoder_weights"):
-        if _is_file(settings[name]) and not pathlib.Path(settings[name]).is_file():
-            raise FileNotFoundError(f"There is no such `{name}`. Received: '{settings[name]}'.")
+    if not _is_file(encoder):
+        if encoder is not None:
+            check_encoder(encoder, settings["encoder_weights"])
+    elif not pathlib.Path(encoder).is_file():
+        raise FileNotFoundError(f"There is no such `encoder`. Received: '{encoder}'.")
 
 
 def is_frozen(settings):
@@ -98,22 +102,26 @@ def _options(settings):
 
 def encoder_options(settings):
     """What settings say of the encoder, as networks take it."""
-    encoder = settings["encoder"]
-    if _is_file(encoder):
-        encoder = _open_encoder(encoder)
     return {
-        "encoder": encoder,
+        "encoder": open_encoder(settings["encoder"]),
         "encoder_weights": settings["encoder_weights"],
         "freeze_encoder": is_frozen(settings) or settings["freeze_encoder"] or False,
     }
 
 
-def _open_encoder(file):
-    encoder = keras.saving.load_model(file, compile=False)
+def open_encoder(name):
+    """What networks take as `encoder`: the model of a `.keras` file, or a name as it is.
+
+    Raises:
+        ValueError: if the file holds a whole network of this package.
+    """
+    if not _is_file(name):
+        return name
+    encoder = keras.saving.load_model(name, compile=False)
     if isinstance(encoder, models.MultiTaskModel):
         raise ValueError(
             "`encoder` must be a functional `keras.Model` of images, without a decoder. "
-            f"Received: '{file}', a {type(encoder).__name__}. To begin with its weights, "
+            f"Received: '{name}', a {type(encoder).__name__}. To begin with its weights, "
             "use the setting `weights`."
         )
     return encoder

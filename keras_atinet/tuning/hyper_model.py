@@ -22,6 +22,7 @@ except ImportError as error:
     ) from error
 
 BALANCERS = ("dwa", "equal", "uncertainty", "famo", "cagrad")
+ENCODER_ARGUMENTS = ("encoder", "encoder_weights", "decoder", "freeze_encoder")
 
 
 class MultiTaskHyperModel(keras_tuner.HyperModel):
@@ -36,15 +37,20 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
     | `temperature` | 0.5 to 5, logarithmic; of `"dwa"` only | 2 |
     | `switch_at` | 0.3 to 0.7; of networks with two phases only | 0.5 |
 
+    Where they are registered before, these vary as well: `encoder` (a name or a .keras file, as for
+    `keras-atinet train`), `encoder_weights`, `decoder`, `freeze_encoder`, as for the networks, and
+    `encoder_lr`, the `encoder_lr_multiplier` of `compile`.
+
     A trial is judged by all its tasks: `val_delta_m` at its best epoch, in percent. To narrow the
     space, register a hyperparameter of the same name before (`hyperparameters=` of a tuner); to
-    extend it, override a method (`optimizer`, `filters`, `balancer`, `batch_size`, `switch_at`).
+    extend it, override a method (`optimizer`, `filters`, `balancer`, `batch_size`, `switch_at`,
+    `encoder`).
 
     Args:
         tasks: as for `ATINet`.
         baseline: dict, task name -> metric name -> value, what `delta_m` compares with.
-        network: function of `tasks`, `input_shape` and `filters` that returns a `MultiTaskModel`,
-            a network's class for instance. Defaults to `ATINet`.
+        network: function of `tasks`, `input_shape`, `filters` and what `encoder` gives that returns
+            a `MultiTaskModel`, a network's class for instance. Defaults to `ATINet`.
         image_size: `(height, width)` in pixels, divisible by 32. Defaults to `(288, 384)`.
         average: `"metrics"` or `"tasks"`, see `keras_atinet.evaluation.delta_m`. Defaults to
             `"metrics"`.
@@ -97,10 +103,19 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         """The compiled model of a trial."""
         keras.utils.set_random_seed(self.seed)
         input_shape = (*self.image_size, 3)
-        model = self.network(tasks=self.tasks, input_shape=input_shape, filters=self.filters(hp))
+        model = self.network(
+            tasks=self.tasks,
+            input_shape=input_shape,
+            filters=self.filters(hp),
+            **self.encoder(hp),
+        )
         # One task needs no balancer, and no search for it.
         balancer = self.balancer(hp) if len(self.tasks) > 1 else "equal"
-        model.compile(self.optimizer(hp), balancer)
+        model.compile(
+            self.optimizer(hp),
+            balancer,
+            encoder_lr_multiplier=hp.get("encoder_lr") if "encoder_lr" in hp else None,
+        )
         # Now, so that a tuner that loads the weights of a trial finds where its state belongs.
         model.build_optimizer()
         # What only training needs must be known before the first trial as well.
@@ -194,6 +209,13 @@ class MultiTaskHyperModel(keras_tuner.HyperModel):
         """Five ints, the width of each level."""
         width = hp.Choice("width", [0.125, 0.25, 0.5, 1.0], default=0.25)
         return [max(1, round(width * filters)) for filters in DEFAULT_FILTERS]
+
+    def encoder(self, hp):
+        """Dict, the arguments of the network for its encoder; empty for the paper's SegNet."""
+        arguments = {name: hp.get(name) for name in ENCODER_ARGUMENTS if name in hp}
+        if "encoder" in arguments:
+            arguments["encoder"] = runs.open_encoder(arguments["encoder"])
+        return arguments
 
     def balancer(self, hp):
         """What `compile(balancer=...)` takes."""

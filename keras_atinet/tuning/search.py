@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import itertools
 import math
 import shlex
 
@@ -13,6 +14,7 @@ from keras_atinet.runs.epoch_table import TrainingBar
 from keras_atinet.tuning import workers
 from keras_atinet.tuning.hyper_model import (
     BALANCERS,
+    ENCODER_ARGUMENTS,
     MultiTaskHyperModel,
     has_result,
     keras_tuner,
@@ -66,6 +68,20 @@ def open_data(settings):
     settings = {**settings, "splits": splits}
     sources = [runs.get_source(settings, split) for split in splits]
     return tuple(sources) if len(sources) == 2 else data.hold_out(sources[0], _HELD_OUT)
+
+
+def check_encoders(settings):
+    """Refuses what the options say of encoders, before any data are read.
+
+    Raises:
+        ValueError, FileNotFoundError: as `runs.check_network`, of each encoder and decoder.
+    """
+    names = (*ENCODER_ARGUMENTS, "encoder_lr")
+    values = [settings[name] or [None] for name in names]
+    for combination in itertools.product(*values):
+        network = {"model": settings["model"], "epochs": settings["epochs"]}
+        network |= dict(zip(names, combination, strict=True))
+        runs.check_network({**runs.DEFAULT, **network})
 
 
 def get_tuner(settings, train, validation, out):
@@ -199,7 +215,7 @@ def _read_baselines(files):
 
 def _space(settings, hp):
     """Registers what the options narrow; `MultiTaskHyperModel` registers the rest."""
-    for name in ("width", "batch_size"):
+    for name in (*ENCODER_ARGUMENTS, "width", "batch_size"):
         if settings[name]:
             hp.Choice(name, settings[name])
     if settings["balancers"] or settings["temperature"]:
@@ -208,6 +224,7 @@ def _space(settings, hp):
     if settings["temperature"]:
         with hp.conditional_scope("balancer", ["dwa"]):
             _range(hp, "temperature", settings["temperature"], sampling="log")
+    _range(hp, "encoder_lr", settings["encoder_lr"], sampling="log")
     _range(hp, "switch_at", settings["switch_at"])
     return hp
 
@@ -235,8 +252,9 @@ def _train_command(model, values, settings):
         "--learning-rate": [f"{values['learning_rate']:.4g}"],
         "--seed": [settings["seed"]],
     }
-    for name in ("balancer", "temperature", "switch_at"):
-        if name in values:
+    for name in (*ENCODER_ARGUMENTS, "encoder_lr", "balancer", "temperature", "switch_at"):
+        # No frozen epochs are the default, and no number for `--freeze-encoder`.
+        if name in values and (values[name] or name != "freeze_encoder"):
             options[f"--{name.replace('_', '-')}"] = [shown(values[name])]
     if settings["data"] == runs.ROOMS:
         options["--num-samples"] = [settings["num_samples"]]

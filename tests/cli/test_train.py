@@ -95,6 +95,8 @@ def test_options_of_the_encoder(settings, run_cli, tmp_path, capsys):
         (["--encoder", "resnet50", "--decoder", "unet"], "`decoder` is for the models split and"),
         ([*options, "--freeze-encoder", 9, "--encoder-lr", 0.1], "frozen in all epochs"),
         (["--encoder", "own.keras", "--encoder-weights", "imagenet"], "a file has its own"),
+        (["--encoder", "resnet5"], "Near: resnet50"),
+        (["--encoder", "resnet50", "--encoder-weights", "own.h5"], "no file of weights"),
         (["--encoder", "other.keras"], "no such `encoder`"),
         (["--model", "split", "--remat", "attention"], "`remat` is for the models atinet and"),
     ):

@@ -1,15 +1,14 @@
 """Decoders of an encoder's levels: sizes, widths, gradients, what is refused, inference."""
 
+import itertools
 import types
 
 import keras
 import numpy as np
 import pytest
 
-import keras_atinet
 from keras_atinet.models.decoders import decode
 from keras_atinet.models.decoders.unet import unet
-from keras_atinet.models.heads import prediction_heads
 
 # As of an image of 21 x 30: no level is twice as large as the next.
 SIZES = {2: (11, 15, 3), 4: (5, 7, 4), 16: (2, 2, 5)}
@@ -63,7 +62,7 @@ def test_every_weight_has_a_gradient(gradient, decoder, widths, shape):
     variables = model.trainable_variables
     others = [variable.value for variable in model.non_trainable_variables]
     ends = np.cumsum([0, *(np.prod(variable.shape) for variable in variables)]).tolist()
-    places = [slice(*place) for place in zip(ends, ends[1:], strict=False)]
+    places = [slice(*place) for place in itertools.pairwise(ends)]
 
     def loss(values):
         weights = [

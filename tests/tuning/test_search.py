@@ -124,6 +124,8 @@ def test_two_workers_share_a_search(tmp_path, monkeypatch):
         (["--splits", "a", "b", "c"], "takes one part"),
         (["--baseline", "{tmp}/wrong.json"], "evaluate --json"),
         (["--baseline", "{tmp}/depth.json"], "nothing of task 'normal'"),
+        (["--encoder-lr", "0.1"], "`encoder_lr` is for networks with an `encoder`"),
+        (["--encoder", "{tmp}/none.keras"], "no such `encoder`"),
         (["--out", "{tmp}"], "new or an empty folder"),
     ],
 )

@@ -1,4 +1,5 @@
 import copy
+import types
 
 import keras
 import numpy as np
@@ -76,6 +77,23 @@ def test_values_reach_the_model():
     assert model.balancer.temperature == 3.0
     assert float(model.optimizer.learning_rate) == pytest.approx(0.002)
     assert hypermodel().build(fixed(balancer="famo")).balancer.name.startswith("famo")
+
+
+def test_an_encoder_varies_where_it_is_registered():
+    given = {"encoder": "own", "decoder": "unet", "freeze_encoder": 2, "encoder_lr": 0.1}
+
+    class Compiled(Exception):
+        """Raised with what `compile` receives, in place of a network with an encoder."""
+
+    def network(filters, tasks, input_shape, **arguments):
+        def compile(optimizer, balancer, encoder_lr_multiplier):
+            raise Compiled({**arguments, "encoder_lr": encoder_lr_multiplier})
+
+        return types.SimpleNamespace(compile=compile)
+
+    with pytest.raises(Compiled) as received:
+        hypermodel(network).build(fixed(**given))
+    assert received.value.args[0] == given
 
 
 def test_the_space_can_be_narrowed_and_extended(tmp_path):

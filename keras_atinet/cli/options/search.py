@@ -4,12 +4,14 @@ import argparse
 
 from keras_atinet.cli.options.shared import (
     COUNT,
+    EPOCHS,
+    FACTOR,
     POSITIVE,
     SEED,
     UP_TO_ONE,
     add_verbose_epochs,
 )
-from keras_atinet.settings import BALANCERS, DEFAULT, NETWORKS, ROOMS
+from keras_atinet.settings import BALANCERS, DECODERS, DEFAULT, NETWORKS, ROOMS
 
 SUMMARY = "Search for hyperparameters."
 DETAILS = (
@@ -31,9 +33,8 @@ def add_options(parser):
     text = "the network (default: %(default)s)"
     parser.add_argument("--model", choices=NETWORKS, default=DEFAULT["model"], help=text)
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="(default: the data's)")
-    _add(
-        parser, "--image-size", COUNT, "pixels, divisible by 32", ("H", "W"), DEFAULT["image_size"]
-    )
+    text = "pixels; divisible by 32 without an --encoder"
+    _add(parser, "--image-size", COUNT, text, ("H", "W"), DEFAULT["image_size"])
     _add(parser, "--epochs", COUNT, "passes over the training images", "N", DEFAULT["epochs"])
     text = f"rooms to learn from (default: {DEFAULT['num_samples']})"
     parser.add_argument("--num-samples", default=argparse.SUPPRESS, help=text, **COUNT)
@@ -59,6 +60,16 @@ def add_options(parser):
 
 def _add_space(group):
     _add(group, "--learning-rate", POSITIVE, "one, or from LOW to HIGH", "X", nargs="+")
+    text = "names or .keras files to choose from, as for train (default: SegNet)"
+    group.add_argument("--encoder", nargs="+", metavar="NAME", help=text)
+    text = "imagenet or files to choose from (default: none)"
+    group.add_argument("--encoder-weights", nargs="+", metavar="NAME", help=text)
+    text = "of split and single with an --encoder, to choose from"
+    group.add_argument("--decoder", nargs="+", choices=DECODERS, help=text)
+    text = "epochs in which the encoder stays as it is, to choose from"
+    _add(group, "--freeze-encoder", EPOCHS, text, "N", nargs="+")
+    text = "the encoder's learning rate over that of the rest: one, or from LOW to HIGH"
+    _add(group, "--encoder-lr", FACTOR, text, "X", nargs="+")
     _add(group, "--width", POSITIVE, "filters over the paper's, to choose from", "X", nargs="+")
     _add(group, "--batch-size", COUNT, "to choose from", "N", nargs="+")
     text = f"to choose from: {', '.join(BALANCERS)}"

@@ -53,14 +53,19 @@ def inverted_residual_network(input_shape, stacks, padding, epsilon, name, dtype
     layers = _Layers(padding, epsilon, dtype)
     inputs = keras.Input(input_shape, name="image")
     x = layers.convolution(inputs, STEM_FILTERS, "stem", kernel_size=3, stride=2)
-    stride, index = 2, 0
+    stride, index, last = 2, 0, {}
     for stack in stacks:
         for block in range(stack.num_blocks):
             own_stride = stack.stride if block == 0 else 1
             stride, index = stride * own_stride, 1 if own_stride == 2 else index + 1
             x = layers.block(x, stack, own_stride, f"stride{stride}_block{index}")
+            last[stride] = x
     x = layers.convolution(x, TOP_FILTERS, "top")
-    return keras.Model(inputs, x, name=name)
+    model = keras.Model(inputs, x, name=name)
+    # Named as keras-hub's backbones name it. The walk would find the expansion of the next block,
+    # six times as many channels of the same features.
+    model.pyramid_outputs = last
+    return model
 
 
 class _Layers:

@@ -8,7 +8,7 @@ import keras
 
 from keras_atinet.models.encoders.efficientnet_lite import VARIANTS, efficientnet_lite
 from keras_atinet.models.encoders.mobilenet_v2 import mobilenet_v2
-from keras_atinet.models.encoders.weights import load_encoder_weights
+from keras_atinet.models.encoders.weights import find_weights, load_encoder_weights
 
 _OWN = {**dict.fromkeys(VARIANTS, efficientnet_lite), "mobilenet_v2": mobilenet_v2}
 
@@ -32,23 +32,36 @@ def build_encoder(name, input_shape, dtype=None, weights=None, partial=False):
         ImportError: if the package with the weights is not installed.
         FileNotFoundError: if there is no such file, or none could be downloaded.
     """
+    check_encoder(name)
     if name in _OWN:
         model = _OWN[name](name, input_shape, dtype)
-    elif name in _applications():
+    else:
         with _dtype_policy(dtype):
             model = _application(name, input_shape, weights)
         if weights == "imagenet":
             return model
-    else:
-        names = encoder_names()
+    if weights is not None:
+        load_encoder_weights(model, name, weights, partial)
+    return model
+
+
+def check_encoder(name, weights=None):
+    """Refuses a name or weights that `build_encoder` would refuse, before anything is built.
+
+    Whether weights fit, and whether Keras can download its own, shows only then.
+
+    Raises:
+        ValueError, ImportError, FileNotFoundError: as `build_encoder`.
+    """
+    names = encoder_names()
+    if name not in names:
         near = difflib.get_close_matches(str(name).lower(), names, 3, 0.5)
         raise ValueError(
             "An encoder is a name or a functional `keras.Model`. "
             f"Received: {name!r}. {'Near' if near else 'Names'}: {', '.join(near or names)}."
         )
-    if weights is not None:
-        load_encoder_weights(model, name, weights, partial)
-    return model
+    if weights is not None and (name in _OWN or weights != "imagenet"):
+        find_weights(name, weights)
 
 
 def encoder_names():

@@ -51,17 +51,26 @@ def load_encoder_weights(model, name, weights, partial=False):
         ImportError: if the package with the weights is not installed.
         FileNotFoundError: if there is no such file.
     """
+    path = find_weights(name, weights)
+    num_set = _LOADERS[path.suffix](model, name, path, partial)
+    print(f"Encoder {name}: {num_set} of {len(model.weights)} variables set from {path.name}.")
+
+
+def find_weights(name, weights):
+    """The file of an encoder's weights, a path.
+
+    Raises:
+        ValueError, ImportError, FileNotFoundError: as `load_encoder_weights`, if there is none.
+    """
     path = _imagenet(name) if weights == "imagenet" else pathlib.Path(weights)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file of weights '{path}'. `encoder_weights` is None, \"imagenet\" or "
             "the path of a .weights.h5, .h5, .keras, .pt or .pth file."
         )
-    loaders = {".h5": _load_h5, ".keras": _load_keras, ".pt": _load_torch, ".pth": _load_torch}
-    if path.suffix not in loaders:
+    if path.suffix not in _LOADERS:
         raise ValueError(f"A file of weights ends in .h5, .keras, .pt or .pth. Received: '{path}'.")
-    num_set = loaders[path.suffix](model, name, path, partial)
-    print(f"Encoder {name}: {num_set} of {len(model.weights)} variables set from {path.name}.")
+    return path
 
 
 def _imagenet(name):
@@ -166,3 +175,6 @@ def _misfit(name, path, found):
         f"The weights do not fit `{name}`. Received: '{path}': {found}. "
         "Use weights of this architecture, for images of as many channels."
     )
+
+
+_LOADERS = {".h5": _load_h5, ".keras": _load_keras, ".pt": _load_torch, ".pth": _load_torch}
