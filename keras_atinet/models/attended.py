@@ -9,7 +9,7 @@ features; the `bottleneck`; and methods: the `decoder`, and how a task's feature
 import itertools
 
 from keras_atinet.layers import BilinearResizing, BilinearUpSampling2D, ConvBlock
-from keras_atinet.models.decoders import unet
+from keras_atinet.models.decoders.unet import unet
 from keras_atinet.models.encoders import Level
 from keras_atinet.models.segnet import segnet_decoder, segnet_encoder
 

@@ -4,7 +4,7 @@ import keras
 
 from keras_atinet.layers import MultiModalDistillation
 from keras_atinet.models.arguments import standardize_arguments
-from keras_atinet.models.decoders import unet
+from keras_atinet.models.decoders.unet import unet
 from keras_atinet.models.encoders import as_encoder
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel

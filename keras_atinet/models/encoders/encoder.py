@@ -154,9 +154,9 @@ def _copy_at(model, input_shape, dtype, source):
         raise ValueError(
             f"The encoder '{source}' cannot be built for images of {input_shape}: {error}"
         ) from error
-    weights = {layer.name: layer.get_weights() for layer in model.layers}
-    for layer in new.layers:
-        layer.set_weights(weights[layer.name])
+    for layer in model.layers:
+        if layer.weights:
+            new.get_layer(layer.name).set_weights(layer.get_weights())
     return new
 
 
