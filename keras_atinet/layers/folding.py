@@ -70,7 +70,7 @@ def fold_convolution(conv, norm, dtype=None, name=None):
         dtype, name: as for `fold`.
     """
     weights = fold_norm(conv, norm)
-    if type(conv) is Conv2D:
+    if _is_plain(conv):
         return _conv(conv, *weights, name or conv.name, dtype)
     folded = _from_config(conv, dtype, name, use_bias=True)
     folded.build_from_config(conv.get_build_config())
@@ -190,15 +190,31 @@ def _(layer: PredictionHead, dtype=None, name=None):
     projection, offset = _arrays(layer.projection)
     projection = projection[0, 0]
     conv = _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype)
+    resizing = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")
     activation = TaskActivation(layer.task, dtype="float32", name=name)
+    return lambda x, like=None: activation(conv(x) if like is None else resizing(conv(x), like))
 
-    def predict(x, like=None):
-        x = conv(x)
-        if like is not None:
-            x = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")(x, like)
-        return activation(x)
 
-    return predict
+@fold.register
+def _(layer: keras.layers.Conv2D, dtype=None, name=None):
+    if not _is_plain(layer):
+        return copy_layer(layer, dtype, name)
+    kernel, *bias = _arrays(layer)
+    bias = bias[0] if bias else np.zeros(layer.filters)
+    return _conv(layer, kernel, bias, name or layer.name, dtype, layer.activation)
+
+
+def _is_plain(conv):
+    """Whether a convolution is one that `InferenceConv2D` computes."""
+    if type(conv) is not keras.layers.Conv2D:
+        return type(conv) is Conv2D
+    return (
+        (conv.padding == "same" or conv.kernel_size == (1, 1))
+        and all(size % 2 for size in conv.kernel_size)
+        and (conv.strides, conv.dilation_rate, conv.groups) == ((1, 1), (1, 1), 1)
+        and conv.data_format == "channels_last"
+        and len(conv.weights) == 1 + conv.use_bias  # neither quantized nor with others added
+    )
 
 
 @fold.register
@@ -225,6 +241,11 @@ def _(layer: BilinearUpSampling2D, dtype=None, name=None):
     return InferenceBilinearUpSampling2D(dtype=_policy(layer, dtype), name=name or layer.name)
 
 
+@fold.register
+def _(layer: BilinearResizing, dtype=None, name=None):
+    return InferenceBilinearResizing(dtype=_policy(layer, dtype), name=name or layer.name)
+
+
 def _leave_out(layer, dtype=None, name=None):
     if type(layer) not in _OF_TRAINING:  # a subclass may do something at inference
         return copy_layer(layer, dtype, name)
@@ -240,11 +261,6 @@ _OF_TRAINING = (
 )
 for _layer in _OF_TRAINING:
     fold.register(_layer, _leave_out)
-
-
-@fold.register
-def _(layer: BilinearResizing, dtype=None):
-    return InferenceBilinearResizing(dtype=_policy(layer, dtype), name=layer.name)
 
 
 def _chain(*functions):

@@ -83,7 +83,7 @@ class _Folded:
             return copy_layer(operation, self._dtype, name)
         if is_functional(operation):
             return lambda inputs, *ignored, **options: self._run(operation, inputs)
-        elif operation in self._folded_norms:
+        if operation in self._folded_norms:
             function = _identity
         elif operation in self._norms:
             function = fold_convolution(operation, self._norms[operation], self._dtype, name)
