@@ -8,29 +8,40 @@ import keras
 
 from keras_atinet.models.encoders.efficientnet_lite import VARIANTS, efficientnet_lite
 from keras_atinet.models.encoders.mobilenet_v2 import mobilenet_v2
-from keras_atinet.models.encoders.weights import find_weights, load_encoder_weights
+from keras_atinet.models.encoders.weights import find_weights, load_encoder_weights, report
 
 _OWN = {**dict.fromkeys(VARIANTS, efficientnet_lite), "mobilenet_v2": mobilenet_v2}
 
 
 def build_encoder(name, input_shape, dtype=None, weights=None, partial=False):
-    """An encoder by its name.
+    """An encoder by its name, as `encoder=` of the networks takes it.
+
+    Those of `keras.applications` (`"resnet50"`, `"convnext_tiny"`, `"efficientnet_v2_b0"`, ...) are
+    Keras's, except for `"mobilenet_v2"`, which has the padding and epsilon of PyTorch's. Built here
+    are `"efficientnet_lite0"`, `"efficientnet_lite1"` and `"efficientnet_lite2"`.
 
     Args:
-        name: str, one of `encoder_names()`.
+        name: str, see above; an error names those that are near.
         input_shape: `(height, width, channels)`, height and width int or None.
         dtype: dtype policy of the layers.
-        weights: None for random ones, `"imagenet"`, or a path, see `load_encoder_weights`. For a
-            network of `keras.applications` Keras downloads ImageNet's, unless it did before.
-        partial: bool, whether weights may be loaded that fit a part of the encoder.
+        weights: None for random ones; `"imagenet"`, from an installed package, or for a network
+            of `keras.applications` downloaded by Keras unless it was before; or the path of a
+            `.weights.h5`, `.h5` or `.keras` file of Keras or a `.pt` or `.pth` file of PyTorch.
+        partial: bool, whether weights may be loaded that fit a part of the encoder only.
 
     Returns:
-        Functional `keras.Model` without a classifier.
+        Functional `keras.Model` without a classifier, from a normalized image to the last features.
 
     Raises:
         ValueError: if the name is unknown or the weights do not fit.
         ImportError: if the package with the weights is not installed.
         FileNotFoundError: if there is no such file, or none could be downloaded.
+
+    Example:
+        >>> encoder = keras_atinet.build_encoder("resnet50", (96, 128, 4))
+        >>> model = keras_atinet.Split(
+        ...     input_shape=(96, 128, 4), encoder=encoder, preprocessing="unit"
+        ... )
     """
     check_encoder(name)
     if name in _OWN:
@@ -39,6 +50,7 @@ def build_encoder(name, input_shape, dtype=None, weights=None, partial=False):
         with _dtype_policy(dtype):
             model = _application(name, input_shape, weights)
         if weights == "imagenet":
+            report(name, len(model.weights), model, "keras.applications")
             return model
     if weights is not None:
         load_encoder_weights(model, name, weights, partial)

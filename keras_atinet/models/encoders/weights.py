@@ -1,14 +1,22 @@
 """Pretrained weights of encoders: from installed packages and from files."""
 
 import importlib.util
+import os
 import pathlib
+import warnings
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_atinet.models.encoders import efficientnet_lite, mobilenet_v2
 from keras_atinet.models.matching_weights import load_matching_weights, open_model
 from keras_atinet.models.state_dict import state_dict_arrays
+
+_CHOICE = (
+    '`encoder_weights` is None, "imagenet" or the path of a .weights.h5, .h5, .keras, .pt or '
+    ".pth file."
+)
 
 
 class _Package(NamedTuple):
@@ -53,7 +61,12 @@ def load_encoder_weights(model, name, weights, partial=False):
     """
     path = find_weights(name, weights)
     num_set = _LOADERS[path.suffix](model, name, path, partial)
-    print(f"Encoder {name}: {num_set} of {len(model.weights)} variables set from {path.name}.")
+    report(name, num_set, model, path.name)
+
+
+def report(name, num_set, model, source):
+    """Prints how many variables of an encoder were set: none at all would else go unnoticed."""
+    print(f"Encoder {name}: {num_set} of {len(model.weights)} variables set from {source}.")
 
 
 def find_weights(name, weights):
@@ -62,12 +75,11 @@ def find_weights(name, weights):
     Raises:
         ValueError, ImportError, FileNotFoundError: as `load_encoder_weights`, if there is none.
     """
+    if not isinstance(weights, (str, os.PathLike)):
+        raise ValueError(f"{_CHOICE} Received: encoder_weights={weights!r}.")
     path = _imagenet(name) if weights == "imagenet" else pathlib.Path(weights)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file of weights '{path}'. `encoder_weights` is None, \"imagenet\" or "
-            "the path of a .weights.h5, .h5, .keras, .pt or .pth file."
-        )
+        raise FileNotFoundError(f"There is no file of weights '{path}'. {_CHOICE}")
     if path.suffix not in _LOADERS:
         raise ValueError(f"A file of weights ends in .h5, .keras, .pt or .pth. Received: '{path}'.")
     return path
@@ -150,30 +162,43 @@ def _load_keras(model, name, path, partial):
     try:
         matching = load_matching_weights(model, source)
     except ValueError as error:
-        raise ValueError(_misfit(name, path, str(error))) from error
+        raise ValueError(_misfit(name, path, "no layer has its name and shapes")) from error
     if (matching.kept or matching.unused) and not partial:
-        raise ValueError(_misfit(name, path, str(matching)))
+        raise ValueError(_misfit(name, path, "; ".join(map(str.strip, str(matching).split("\n")))))
     return len(matching.taken)
 
 
 def _load_h5(model, name, path, partial):
-    before = [keras.ops.convert_to_numpy(variable) for variable in model.weights]
+    # Where a file lacks something, Keras may leave it at that with a warning.
+    before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.weights]
+    for variable, array in zip(model.weights, before, strict=True):
+        variable.assign(np.full_like(array, np.nan if variable.dtype.startswith("f") else 0))
     try:
-        model.load_weights(path, skip_mismatch=partial)
-    except (ValueError, KeyError, OSError) as error:
-        raise ValueError(_misfit(name, path, str(error))) from error
-    if not partial:
-        return len(before)
-    return sum(
-        (keras.ops.convert_to_numpy(variable) != array).any()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.load_weights(path, skip_mismatch=partial)
+        found = ""
+    except (ValueError, LookupError, OSError) as error:
+        found = f" ({str(error).splitlines()[0]})"
+    kept = [
+        (variable, array)
         for variable, array in zip(model.weights, before, strict=True)
-    )
+        if np.isnan(keras.ops.convert_to_numpy(variable)).any()
+    ]
+    for variable, array in kept:
+        variable.assign(array)
+    num_set = len(before) - len(kept)
+    if found or not num_set or (kept and not partial):
+        found = f"{num_set} of {len(before)} variables could be set{found}"
+        raise ValueError(_misfit(name, path, found))
+    return num_set
 
 
 def _misfit(name, path, found):
     return (
-        f"The weights do not fit `{name}`. Received: '{path}': {found}. "
-        "Use weights of this architecture, for images of as many channels."
+        f"The weights do not fit `{name}`. Received: '{path}': {found}. Use weights of this "
+        "architecture and number of channels, or take what fits with "
+        f"`encoder=keras_atinet.build_encoder('{name}', ..., partial=True)`."
     )
 
 
