@@ -9,9 +9,9 @@ import pytest
 from keras_atinet import MTAN, ATINet, PADNet
 from keras_atinet.balancing import PCGrad
 
-one_backend = pytest.mark.one_backend
-# JAX compiles an initializer for every shape of a kernel.
-FILTERS = (4,) * 5 if keras.backend.backend() == "jax" else (2, 3, 4, 5, 6)
+# Whole networks; on all backends with KERAS_ATINET_TEST_ALL=1.
+pytestmark = pytest.mark.one_backend
+FILTERS = (2, 3, 4, 5, 6)
 # Levels of 10 x 14, 5 x 7 and 3 x 4 pixels: no size is half of the one before.
 SHAPE = (20, 28, 3)
 TASKS = {"segmentation": 5, "depth": 1, "normal": 3}
@@ -62,9 +62,7 @@ def step(model, data, **arguments):
     return {v.path: not np.array_equal(keras.ops.convert_to_numpy(v), old) for v, old in pairs}
 
 
-@pytest.mark.parametrize(
-    "network", [ATINet, *(pytest.param(kind, marks=one_backend) for kind in NETWORKS[1:])]
-)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_network(network, data, predict, tmp_path):
     model = make(network)
     changed = step(model, data)
@@ -80,8 +78,6 @@ def test_network(network, data, predict, tmp_path):
     }
     for name, output in predict(model.for_inference(), data[0]).items():
         assert np.abs(output - expected[name]).mean() < 1e-5
-    if keras.backend.backend() != "torch":
-        return
     config = json.dumps(model.get_config())
     assert json.dumps(network.from_config(json.loads(config)).get_config()) == config
     model.save(tmp_path / "model.keras")
@@ -90,7 +86,6 @@ def test_network(network, data, predict, tmp_path):
         np.testing.assert_array_equal(output, expected[name])
 
 
-@one_backend
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("count", [1, 3])
 def test_any_number_of_tasks(network, count):
@@ -100,7 +95,6 @@ def test_any_number_of_tasks(network, count):
     }
 
 
-@one_backend
 @pytest.mark.parametrize("network", [ATINet, MTAN])
 def test_modules_of_the_attention(network):
     model = make(network, 1)
@@ -121,9 +115,9 @@ def test_modules_of_the_attention(network):
     ("network", "over"),
     [
         (ATINet, "bottleneck"),
-        pytest.param(MTAN, None, marks=one_backend),
-        pytest.param(MTAN, "shared_weights", marks=one_backend),
-        pytest.param(PADNet, "bottleneck", marks=one_backend),
+        (MTAN, None),
+        (MTAN, "shared_weights"),
+        (PADNet, "bottleneck"),
     ],
 )
 def test_activations_computed_again_and_gradients_of_tasks(network, over, data):
@@ -139,7 +133,6 @@ def test_activations_computed_again_and_gradients_of_tasks(network, over, data):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@one_backend
 def test_distillation_stride():
     widths = {None: (5, 7), 1: (10, 14), 2: (10, 14), 3: (5, 7), 4: (5, 7)}
     for stride, size in widths.items():
@@ -148,7 +141,6 @@ def test_distillation_stride():
         assert model.get_config()["distillation_stride"] == stride
 
 
-@one_backend
 @pytest.mark.parametrize("stride", [0, 8, 4.0, True])
 def test_bad_distillation_stride(stride):
     with pytest.raises(ValueError, match=r"strides are \[2, 4, 8\].*distillation_stride=.*e.g. 4"):
