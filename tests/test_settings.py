@@ -5,6 +5,8 @@ import pytest
 from keras_atinet import balancing, exporting, runs, settings
 from keras_atinet.data.transforms.augmentation import AUGMENTATIONS
 from keras_atinet.exporting.quantization import _TOOLS
+from keras_atinet.models.decoders import DECODERS
+from keras_atinet.models.encoders import encoder_names
 
 pytestmark = pytest.mark.backend_free
 
@@ -15,6 +17,7 @@ def test_names_are_those_of_the_classes():
     assert set(exporting.RUNTIMES) == set(settings.FORMATS)
     quantized = [name for name, form in settings.FORMATS.items() if form.suffix in _TOOLS]
     assert quantized == settings.QUANTIZED
+    assert set(DECODERS) == set(settings.DECODERS)
     assert set(AUGMENTATIONS) == set(settings.AUGMENTATIONS)
 
 
@@ -25,5 +28,6 @@ def test_settings_are_among_the_names():
         assert values["dtype"] in settings.PRECISIONS
         assert values["on_nonfinite"] in settings.ON_NONFINITE
         assert values["augment"] in settings.AUGMENTATIONS
+        assert values["encoder"] in (None, *encoder_names())
         assert values["schedule"] in settings.SCHEDULES
     assert {form.backend for form in settings.FORMATS.values()} <= set(settings.BACKENDS)

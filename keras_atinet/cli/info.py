@@ -122,6 +122,7 @@ def _facts(model, file):
         "model": f"{type(model).__name__} ({file})",
         "tasks": ", ".join(f"{task.name} ({task.channels})" for task in model.tasks),
         "input": " x ".join(map(str, model.input_shape[1:])),
+        **runs.encoder_facts(model),
         "filters": " ".join(map(str, model.get_config()["filters"])),
         "parameters": f"{runs.count_parameters(model):,} trainable",
         "dtype": model.dtype_policy.name,
@@ -132,7 +133,8 @@ def _facts(model, file):
         facts["phase"] = names.get(share, f"2 ({share:.0%} distilled)")
     if model.compiled:
         facts["balancer"] = type(model.balancer).__name__
-        facts["optimizer"] = model.get_compile_config()["optimizer"]["class_name"]
+        optimizer = model.get_compile_config()["optimizer"]
+        facts["optimizer"] = optimizer if isinstance(optimizer, str) else optimizer["class_name"]
     classes = {task.name: getattr(task, "class_names", None) for task in model.tasks}
     classes = [f"{name}: {', '.join(names)}" for name, names in classes.items() if names]
     if classes:

@@ -55,6 +55,10 @@ def _settings(arguments, hold_out):
     check_num_samples(explicit, arguments.data)
     settings = {**SCALES[arguments.scale], "hold_out": hold_out, "averaging": "batch"}
     settings |= explicit
+    if settings["encoder"] is not None:
+        settings["deep_split"] = False  # of SegNet only
+    for model in arguments.models:
+        runs.check_network({**settings, "model": model})
     settings["data"] = absolute(arguments.data)
     settings["splits"] = arguments.splits or two_splits(settings["data"])
     return settings

@@ -111,6 +111,7 @@ def _facts(run, config, settings, sources, model):
     size = " x ".join(map(str, settings["image_size"]))
     yield "command", config.get("command", "unknown")
     yield "network", f"{type(model).__name__}, filters {' '.join(map(str, settings['filters']))}"
+    yield from runs.encoder_facts(model).items()
     yield "trainable parameters", f"{runs.count_parameters(model):,}"
     yield "tasks", ", ".join(task.name for task in model.tasks)
     data = pathlib.Path(settings["data"]).name

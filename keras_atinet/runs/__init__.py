@@ -13,6 +13,7 @@ from keras_atinet.runs.data import (
     get_tasks,
     has_validation,
 )
+from keras_atinet.runs.encoders import encoder_facts
 from keras_atinet.runs.model import MODELS, check_network, count_parameters, get_model, open_encoder
 from keras_atinet.runs.run import Run
 from keras_atinet.runs.saved_model import find_model, load_model

@@ -27,3 +27,51 @@ def test_without_options_it_is_plain_adam():
     assert type(optimizer).__name__ == "Adam" and optimizer.weight_decay is None
     assert optimizer.gradient_accumulation_steps is None
     assert get_optimizer({**runs.DEFAULT, "accumulate": 4}).gradient_accumulation_steps == 4
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory):
+    image = keras.Input((16, 16, 3), name="picture")
+    x = keras.layers.Rescaling(2, -1)(image)
+    for number, stride in enumerate((2, 4)):
+        x = keras.layers.Conv2D(stride, 3, 2, "same", activation="relu", name=f"conv_{number}")(x)
+    path = tmp_path_factory.mktemp("encoder") / "own.keras"
+    keras.Model(image, x, name="own").save(path)
+    return path
+
+
+def of_encoder(file, **settings):
+    tiny = {"model": "split", "image_size": [20, 24], "filters": [2] * 5, "encoder": str(file)}
+    return {**runs.DEFAULT, **tiny, **settings}
+
+
+@pytest.mark.one_backend
+def test_the_encoder_of_a_file(encoder_file):
+    model = runs.get_model(of_encoder(encoder_file, encoder_lr=0.1), ["depth"])
+    names = ("conv_0", "conv_1")
+    own = keras.saving.load_model(encoder_file)
+    for name in names:
+        ours, theirs = (part.get_layer(name).get_weights() for part in (model.encoder, own))
+        np.testing.assert_array_equal(ours[0], theirs[0])
+    assert model.get_compile_config()["encoder_lr_multiplier"] == 0.1
+    facts = runs.encoder_facts(model)
+    assert facts["encoder"] == "own; 132 parameters, trained at 0.1 of the learning rate"
+    assert facts["levels"] == "stride 2: conv_0 (2); stride 4: conv_1 (4)"
+    assert facts["preprocessing"] == "none, RGB in [0, 1]"
+
+
+@pytest.mark.one_backend
+def test_an_encoder_that_is_frozen(encoder_file):
+    def model(epochs):
+        return runs.get_model(of_encoder(encoder_file, epochs=5, freeze_encoder=epochs), ["depth"])
+
+    facts = [runs.encoder_facts(model(epochs))["encoder"] for epochs in (4, 5)]
+    assert facts[0].endswith("frozen for 4 more epochs") and facts[1].endswith(", frozen")
+    assert runs.encoder_facts(runs.get_model({**runs.DEFAULT, "filters": [2] * 5}, ["depth"])) == {}
+
+
+@pytest.mark.one_backend
+def test_a_whole_network_is_no_encoder(encoder_file, tmp_path):
+    runs.get_model(of_encoder(encoder_file), ["depth"]).save(tmp_path / "whole.keras")
+    with pytest.raises(ValueError, match=r"without a decoder.*a Split.*`weights`"):
+        runs.get_model(of_encoder(tmp_path / "whole.keras"), ["depth"])

@@ -3,7 +3,16 @@
 import argparse
 
 from keras_atinet.cli.options.shared import COUNT, FILTERS, IMAGE_SIZE, SOURCES, add_verbose_epochs
-from keras_atinet.settings import BALANCERS, NETWORKS, PRECISIONS, PROTOCOLS, SCALES
+from keras_atinet.settings import (
+    AUGMENTATIONS,
+    BALANCERS,
+    DECODERS,
+    NETWORKS,
+    PRECISIONS,
+    PROTOCOLS,
+    SCALES,
+    SCHEDULES,
+)
 
 SUMMARY = "Train the paper's networks; tabulate their scores."
 DETAILS = (
@@ -18,6 +27,11 @@ OVERRIDES = {
     "batch_size": COUNT,
     "num_samples": COUNT,
     "learning_rate": {"type": float, "metavar": "X"},
+    "schedule": {"choices": SCHEDULES},
+    "augment": {"choices": AUGMENTATIONS},
+    "encoder": {"metavar": "NAME", "help": "what all networks are built on, see `train --help`"},
+    "encoder_weights": {"metavar": "NAME"},
+    "decoder": {"choices": DECODERS},
     "dtype": {"choices": PRECISIONS},
 }
 PATHS = ("data",)

@@ -154,9 +154,10 @@ def _copy_at(model, input_shape, dtype, source):
         raise ValueError(
             f"The encoder '{source}' cannot be built for images of {input_shape}: {error}"
         ) from error
-    for layer in model.layers:
-        if layer.weights:
-            new.get_layer(layer.name).set_weights(layer.get_weights())
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    for layer in new.layers:
+        if layer.weights:  # The input may have another name.
+            layer.set_weights(weights[layer.name])
     return new
 
 
