@@ -39,7 +39,14 @@ class Encoder:
         """The levels of an image, a KerasTensor `(batch, height, width, channels)` in `[0, 1]`."""
         for layer in self.preprocessing:
             image = layer(image)
-        features = self.model(image)
+        return self._levels(self.model(image))
+
+    @property
+    def levels(self):
+        """List of `Level` in the graph of `model`, finest first."""
+        return self._levels(self.model.outputs)
+
+    def _levels(self, features):
         pairs = zip(features[::2], features[1::2], strict=True)
         return [Level(stride, *pair) for stride, pair in zip(self.strides, pairs, strict=True)]
 
@@ -137,8 +144,8 @@ def _copy_at(model, input_shape, dtype, source):
     if channels != input_shape[-1]:
         raise ValueError(
             f"The encoder '{source}' needs images of {channels} channels. "
-            f"Received: input_shape={input_shape}. Build the encoder with "
-            f"{input_shape[-1]} channels, or change `input_shape`."
+            f"Received: input_shape={input_shape}. Build the encoder for {input_shape[-1]} "
+            "channels; docs/encoders.md shows how its first convolution keeps pretrained weights."
         )
 
     def copy(operation):
@@ -147,17 +154,17 @@ def _copy_at(model, input_shape, dtype, source):
             config["dtype"] = dtype
         return type(operation).from_config(config)
 
-    image = keras.Input(input_shape, name="image")
+    image = keras.Input(input_shape, name=model.inputs[0].name)
     try:
         new = keras.models.clone_model(model, input_tensors=image, clone_function=copy)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The encoder '{source}' cannot be built for images of {input_shape}: {error}"
         ) from error
-    weights = {layer.name: layer.get_weights() for layer in model.layers}
-    for layer in new.layers:
-        if layer.weights:  # The input may have another name.
-            layer.set_weights(weights[layer.name])
+    copies = {layer.name: layer for layer in new.layers}
+    for layer in model.layers:
+        if layer.weights:
+            copies[layer.name].set_weights(layer.get_weights())
     return new
 
 

@@ -48,7 +48,8 @@ def encoder_levels(model, encoder_features=None):
     tensor that ends a block. A stride that the encoder lacks is left out.
 
     Args:
-        model: functional `keras.Model` with one input `(height, width, channels)`.
+        model: functional `keras.Model` with one input `(height, width, channels)`; or a network of
+            this package, which tells what it was built on.
         encoder_features: dict that replaces what would be found, from strides to the name of an
             operation of the model, or to two names, of `p` and of `q`.
 
@@ -69,6 +70,9 @@ def encoder_levels(model, encoder_features=None):
         stride 16: conv4_block1_out (1024 channels) ... conv4_block6_out (1024 channels)
         stride 32: conv5_block1_out (2048 channels) ... conv5_block3_out (2048 channels)
     """
+    of_network = getattr(model, "encoder_levels", None)
+    if of_network is not None:
+        return of_network
     pyramid = getattr(model, "pyramid_outputs", None)
     model = functional_encoder(model)
     strides = tensor_strides(model)
