@@ -13,10 +13,10 @@ from keras_atinet.models.segnet import DEFAULT_FILTERS, DEFAULT_INPUT_SHAPE
 class MTAN(MultiTaskModel):
     """Multi-Task Attention Network: ATI-Net without distillation.
 
-    A SegNet encoder and decoder shared by all tasks, attention masks and a head per task.
+    An encoder and a decoder shared by all tasks, attention masks and a head per task.
 
     Args:
-        tasks, input_shape, filters, dtype, remat: as for `ATINet`.
+        tasks, input_shape, filters, dtype, remat, encoder, **encoder_options: as for `ATINet`.
         name: str. Defaults to `"mtan"`.
 
     Call arguments:
@@ -26,7 +26,7 @@ class MTAN(MultiTaskModel):
         Dict task name -> float32 tensor `(batch, height, width, channels of the task)`.
 
     Raises:
-        ValueError: if a size is not divisible by 32, a task unknown, `filters` not five ints.
+        ValueError: as for `ATINet`.
 
     Example:
         >>> model = keras_atinet.MTAN(tasks=("segmentation", "depth"), input_shape=(96, 128, 3))

@@ -41,9 +41,8 @@ class PADNet(MultiTaskModel):
         Dict task name -> float32 tensor `(batch, height, width, channels of the task)`.
 
     Raises:
-        ValueError: if a task is unknown, `filters` are not five ints, a size is not divisible by
-            32 (on SegNet), an argument of the encoder does not fit it, or `distillation_stride` is
-            given without one or leaves fewer than two levels.
+        ValueError: as for `ATINet`, or if `distillation_stride` is given without an encoder or
+            leaves fewer than two of its levels.
 
     Example:
         >>> model = keras_atinet.PADNet(tasks=("depth", "normal"), input_shape=(96, 128, 3))
