@@ -68,6 +68,12 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
         encoder = self._config.get("encoder")
         return encoder.model if encoder else None
 
+    @property
+    def encoder_levels(self):
+        """List of `keras_atinet.models.encoders.Level` of the encoder, None without one."""
+        encoder = self._config.get("encoder")
+        return encoder.levels if encoder else None
+
     def for_inference(self, input_shape=None, batch_size=None, dtype=None):
         """An equal functional `keras.Model` for inference, of plain convolutions.
 

@@ -45,9 +45,21 @@ def resize_bilinear(inputs, like):
     """`keras_atinet.ops.resize_bilinear` for inference."""
     if keras.backend.backend() != "tensorflow":
         return resizing.resize_bilinear(inputs, like)
-    if resizing.is_same_size(inputs, like):
-        return inputs
+    if resizing.is_same_size(inputs, like) or not _is_size_in_onnx(inputs, like):
+        return resizing.resize_bilinear(inputs, like)
     return resizing.in_tensorflow(inputs, like, half_pixel_centers=True)
+
+
+def _is_size_in_onnx(inputs, like):
+    """Whether the resizing in an ONNX file gives this size.
+
+    tf2onnx writes known sizes as a ratio in float32, and ONNX Runtime rounds the product down.
+    """
+    sizes = zip(inputs.shape[1:3], like.shape[1:3], strict=True)
+    return all(
+        None in (before, after) or int(before * float(np.float32(after / before))) == after
+        for before, after in sizes
+    )
 
 
 def _upsample_tensorflow(inputs):

@@ -261,7 +261,7 @@ def test_weights_that_are_not_there(tmp_path, monkeypatch):
         build_encoder("mobilenet_v2", SHAPE, weights="imagenet")
 
 
-def test_what_keras_downloads(monkeypatch, capsys):
+def test_what_keras_downloads(monkeypatch, capsys, tmp_path):
     calls = []
 
     def download(include_top, weights, input_shape):
@@ -276,5 +276,10 @@ def test_what_keras_downloads(monkeypatch, capsys):
     assert "2 of 2 variables set from keras.applications" in capsys.readouterr().out
     with pytest.raises(FileNotFoundError, match=r"URL fetch.*vgg16\.h5.*efficientnet_lite2"):
         build_encoder("vgg16", SHAPE, weights="imagenet")
+    monkeypatch.setattr(keras.applications, "EfficientNetB0", lambda **_: small())
+    path = tmp_path / "model.weights.h5"
+    small().save_weights(path)
+    with pytest.warns(UserWarning, match="put it into ~/.keras/models"):
+        build_encoder("efficientnet_b0", SHAPE, weights=path)
     with pytest.raises(ValueError, match="are for images of 3 channels"):
         build_encoder("vgg16", (64, 64, 4), weights="imagenet")

@@ -1,7 +1,9 @@
+import keras
 import numpy as np
 import pytest
 from keras import backend, ops
 
+from keras_atinet.layers import InferenceBilinearResizing
 from keras_atinet.ops import inference, resize_bilinear, upsample_align_corners
 
 
@@ -86,3 +88,21 @@ def test_gradient_of_resizing(gradient):
     basis = np.eye(15, dtype="float32").reshape(15, 3, 5, 1)
     expected = (half_pixel_reference(basis, (5, 8)) * weights).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(actual, expected.reshape(x.shape), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of tf2onnx about NumPy
+@pytest.mark.skipif(backend.backend() != "tensorflow", reason="ONNX files are written there")
+def test_resizing_to_a_known_size_in_an_onnx_file(tmp_path):
+    # 3 (5 / 3) in float32, rounded down, is 4.
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    image = keras.Input((5, 6, 1))
+    outputs = InferenceBilinearResizing()(image[:, :3, :4], image)
+    path = str(tmp_path / "resizing.onnx")
+    model = keras.Model(image, outputs)
+    model(np.zeros((2, 5, 6, 1)))
+    model.export(path, format="onnx", verbose=False)
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    x = np.random.RandomState(0).standard_normal((2, 5, 6, 1)).astype("float32")
+    (y,) = session.run(None, {session.get_inputs()[0].name: x})
+    np.testing.assert_allclose(y, half_pixel_reference(x[:, :3, :4], (5, 6)), atol=1e-6)

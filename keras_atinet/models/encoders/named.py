@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import re
+import warnings
 
 import keras
 
@@ -43,7 +44,7 @@ def build_encoder(name, input_shape, dtype=None, weights=None, partial=False):
         ...     input_shape=(96, 128, 4), encoder=encoder, preprocessing="unit"
         ... )
     """
-    check_encoder(name)
+    check_encoder(name, weights)
     if name in _OWN:
         model = _OWN[name](name, input_shape, dtype)
     else:
@@ -53,6 +54,13 @@ def build_encoder(name, input_shape, dtype=None, weights=None, partial=False):
             report(name, len(model.weights), model, "keras.applications")
             return model
     if weights is not None:
+        if re.fullmatch(r"efficientnet_b\d", name):
+            warnings.warn(
+                f"Keras scales the input of `{name}` in another way where it is built with "
+                "weights='imagenet'. If this file holds those weights, put it into "
+                "~/.keras/models and use 'imagenet'.",
+                stacklevel=2,
+            )
         load_encoder_weights(model, name, weights, partial)
     return model
 
@@ -114,8 +122,8 @@ def _application(name, input_shape, weights):
             raise
         raise FileNotFoundError(
             f"Keras could not download ImageNet's weights of `{name}`. Received: {error}. Put that "
-            "file into ~/.keras/models, use `encoder_weights=` with its path, or an encoder whose "
-            "weights are in a package: `efficientnet_lite2`."
+            "file into ~/.keras/models, or use an encoder whose weights are in a package: "
+            "`efficientnet_lite2`."
         ) from error
 
 

@@ -157,14 +157,20 @@ def _to_keras(array, variable):
 
 def _load_keras(model, name, path, partial):
     source = open_model(path)
+    advice = ""
     if any(layer.name == "encoder" for layer in source.layers):
         source = source.get_layer("encoder")
+        advice = (
+            " (a network has only those layers of its encoder that it uses: make yours, then "
+            "`model.load_matching_weights(path)`)"
+        )
     try:
         matching = load_matching_weights(model, source)
     except ValueError as error:
         raise ValueError(_misfit(name, path, "no layer has its name and shapes")) from error
     if (matching.kept or matching.unused) and not partial:
-        raise ValueError(_misfit(name, path, "; ".join(map(str.strip, str(matching).split("\n")))))
+        found = "; ".join(map(str.strip, str(matching).split("\n")))
+        raise ValueError(_misfit(name, path, found + advice))
     return len(matching.taken)
 
 
@@ -172,7 +178,7 @@ def _load_h5(model, name, path, partial):
     # Where a file lacks something, Keras may leave it at that with a warning.
     before = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.weights]
     for variable, array in zip(model.weights, before, strict=True):
-        variable.assign(np.full_like(array, np.nan if variable.dtype.startswith("f") else 0))
+        variable.assign(np.full_like(array, np.nan if "float" in variable.dtype else 0))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
