@@ -27,8 +27,8 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
             `.bin` file beside the `.xml` file.
         format: `"tf_saved_model"`, `"onnx"`, `"openvino"`, `"litert"` or `"torch"`.
             Defaults to `"onnx"`.
-        input_shape: optional `(height, width, channels)`, as for `for_inference`; None stands for any
-            (at least 64 for `"torch"`). Defaults to the size of the model.
+        input_shape: optional `(height, width, channels)`, as for `for_inference`; None stands for
+            any (at least 64 for `"torch"`). Defaults to the size of the model.
         batch_size: optional int, the only batch size to take. Defaults to any.
 
     Returns:
@@ -36,7 +36,7 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
 
     Raises:
         ValueError: if the format is unknown, the suffix of `path` is that of another, Keras runs
-            on another backend than the format needs, or a size is not divisible by 32.
+            on another backend than the format needs, or the network does not take such a size.
         OSError: if the system refuses to write it; what was there before is unchanged.
         ImportError: if a package is missing that writes the format, or Keras is too old for it.
 
