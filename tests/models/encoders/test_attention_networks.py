@@ -150,5 +150,5 @@ def test_bad_distillation_stride(stride):
 
 
 def test_an_image_too_small():
-    with pytest.raises(ValueError, match="1 x 4 at stride 4. Use images of more than 4 x 4"):
+    with pytest.raises(ValueError, match=r"1 x 4 at stride 4. Use images of more than 4 x 4"):
         make(MTAN, shape=(4, 16, 3))
