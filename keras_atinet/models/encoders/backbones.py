@@ -14,7 +14,9 @@ IMAGE_SHAPES = "image_shape", "input_shape"
 
 def is_backbone(model):
     """Whether a model is a `keras_hub.models.FeaturePyramidBackbone`, without importing it."""
-    return hasattr(model, "pyramid_outputs")
+    # Encoders built here have `pyramid_outputs` as well, and are saved as plain functional models.
+    is_subclass = not type(model).__module__.startswith("keras.")
+    return is_subclass and hasattr(model, "pyramid_outputs")
 
 
 def backbone_at(model, input_shape, dtype=None):
