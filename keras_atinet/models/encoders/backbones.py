@@ -43,8 +43,8 @@ def backbone_at(model, input_shape, dtype=None):
         reason = [line for line in str(error).splitlines() if line.strip()][-1:]
         raise ValueError(
             f"The backbone '{model.name}' of keras-hub cannot be built for images of this size. "
-            f"Received: input_shape={tuple(input_shape)}. Some (MiT, DINOv2) take squares only, "
-            f"and transformers need a size that is known. It said: {' '.join(reason)}"
+            f"Received: input_shape={tuple(input_shape)}. Some (MiT, DINOv2) take squares only. "
+            f"It says: {' '.join(reason)}"
         ) from error
     _copy_weights(model, copy)
     return copy
@@ -79,6 +79,11 @@ class BackboneFeatures(keras.Model):
         for index, layer in enumerate(_layers_within(self)):
             if index in frozen:
                 layer.trainable = False
+            # DINOv2's, for the image size: a file holds those before interpolation, and what
+            # these learn only where their sum decreases.
+            positions = getattr(layer, "interpolated_position_embeddings", None)
+            if positions is not None:
+                positions.trainable = False
 
     def get_config(self):
         layers = enumerate(_layers_within(self))
