@@ -1,5 +1,6 @@
 """Backbones of keras-hub, which know their features and how to be built for another image size."""
 
+import inspect
 import types
 
 import keras
@@ -13,8 +14,13 @@ IMAGE_SHAPES = "image_shape", "input_shape"
 
 
 def is_backbone(model):
-    """Whether a model is a `keras_hub.models.FeaturePyramidBackbone`, without importing it."""
-    return hasattr(model, "pyramid_outputs")
+    """Whether a model is a `keras_hub.models.FeaturePyramidBackbone`, without importing it.
+
+    A model that has got `pyramid_outputs` as an attribute is none: its config does not know of it.
+    """
+    if not hasattr(model, "pyramid_outputs"):
+        return False
+    return not inspect.signature(type(model)).parameters.keys().isdisjoint(IMAGE_SHAPES)
 
 
 def backbone_at(model, input_shape, dtype=None):

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from keras_atinet import Split, encoder_levels
-from keras_atinet.models.encoders.backbones import import_backbones
+from keras_atinet.models.encoders.backbones import import_backbones, is_backbone
 
 array = keras.ops.convert_to_numpy
 
@@ -69,6 +69,15 @@ def test_pyramid_outputs_and_the_finer_levels_of_the_graph():
         ("middle", "middle_norm"),
         ("end", "end"),
     ]
+
+
+@pytest.mark.one_backend
+def test_pyramid_outputs_as_an_attribute_make_no_backbone():
+    backbone = Backbone((32, 32, 3))
+    model = keras.Model(backbone.inputs, backbone.outputs)
+    model.pyramid_outputs = {"P1": model.get_layer("stem").output, "P2": model.outputs[0]}
+    assert not is_backbone(model)
+    assert [level.stride for level in encoder_levels(model)] == [2, 8]
 
 
 def test_a_network_is_saved_by_the_config_of_its_backbone(tmp_path):
