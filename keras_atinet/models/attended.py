@@ -66,9 +66,13 @@ class AttendedEncoder:
         levels: list of `Level`, finest first.
         filters: five ints, the widths at strides 1, 2, 4, 8, and from 16 on.
         dtype: dtype policy of the layers.
+
+    Raises:
+        ValueError: if a level that is pooled has fewer than 2 x 2 pixels.
     """
 
     def __init__(self, levels, filters, dtype=None):
+        _check_size(levels)
         self._levels = [_projected(level, filters, dtype) for level in levels]
         self.labels = [f"stride_{level.stride}" for level in levels]
         self.pooled_labels = self.labels[:-1]
@@ -95,3 +99,14 @@ def _projected(level, filters, dtype):
         return ConvBlock(width, 1, dtype=dtype, name=f"projection_stride_{level.stride}_{name}")(x)
 
     return Level(level.stride, project(level.first, "first"), project(level.last, "last"))
+
+
+def _check_size(levels):
+    for level in levels[:-1]:
+        size = level.last.shape[1:3]
+        if any(n is not None and n < 2 for n in size):
+            raise ValueError(
+                "The attention pools the features of each level but the deepest, which takes 2 x 2 "
+                f"pixels. Received: {size[0]} x {size[1]} at stride {level.stride}. "
+                f"Use images of more than {level.stride} x {level.stride} pixels."
+            )

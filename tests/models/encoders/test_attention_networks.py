@@ -18,7 +18,7 @@ TASKS = {"segmentation": 5, "depth": 1, "normal": 3}
 NETWORKS = [ATINet, MTAN, PADNet]
 
 
-def make(network, count=2, **options):
+def make(network, count=2, shape=SHAPE, **options):
     """A network on strides 2, 4 and 8, of which the last two have one feature each."""
     keras.utils.set_random_seed(0)
     image = keras.Input((32, 32, 3))
@@ -33,7 +33,7 @@ def make(network, count=2, **options):
         "preprocessing": "tf",
         **options,
     }
-    model = network(dict(list(TASKS.items())[:count]), SHAPE, FILTERS, **options)
+    model = network(dict(list(TASKS.items())[:count]), shape, FILTERS, **options)
     if network is ATINet:
         model.distillation_active = True
     return model
@@ -147,3 +147,8 @@ def test_bad_distillation_stride(stride):
         make(PADNet, distillation_stride=stride)
     with pytest.raises(ValueError, match="on SegNet the tasks distil at full resolution"):
         PADNet("depth", (32, 32, 3), FILTERS, distillation_stride=stride)
+
+
+def test_an_image_too_small():
+    with pytest.raises(ValueError, match=r"1 x 4 at stride 4. Use images of more than 4 x 4"):
+        make(MTAN, shape=(4, 16, 3))
