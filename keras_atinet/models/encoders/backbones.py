@@ -1,5 +1,6 @@
 """Backbones of keras-hub, which know their features and how to be built for another image size."""
 
+import inspect
 import types
 
 import keras
@@ -13,10 +14,13 @@ IMAGE_SHAPES = "image_shape", "input_shape"
 
 
 def is_backbone(model):
-    """Whether a model is a `keras_hub.models.FeaturePyramidBackbone`, without importing it."""
-    # Encoders built here have `pyramid_outputs` as well, and are saved as plain functional models.
-    is_subclass = not type(model).__module__.startswith("keras.")
-    return is_subclass and hasattr(model, "pyramid_outputs")
+    """Whether a model is a `keras_hub.models.FeaturePyramidBackbone`, without importing it.
+
+    A model that has got `pyramid_outputs` as an attribute is none: its config does not know of it.
+    """
+    if not hasattr(model, "pyramid_outputs"):
+        return False
+    return not inspect.signature(type(model)).parameters.keys().isdisjoint(IMAGE_SHAPES)
 
 
 def backbone_at(model, input_shape, dtype=None):
@@ -45,8 +49,8 @@ def backbone_at(model, input_shape, dtype=None):
         reason = [line for line in str(error).splitlines() if line.strip()][-1:]
         raise ValueError(
             f"The backbone '{model.name}' of keras-hub cannot be built for images of this size. "
-            f"Received: input_shape={tuple(input_shape)}. Some (MiT, DINOv2) take squares only, "
-            f"and transformers need a size that is known. It said: {' '.join(reason)}"
+            f"Received: input_shape={tuple(input_shape)}. Some (MiT, DINOv2) take squares only. "
+            f"It says: {' '.join(reason)}"
         ) from error
     _copy_weights(model, copy)
     return copy
@@ -81,6 +85,11 @@ class BackboneFeatures(keras.Model):
         for index, layer in enumerate(_layers_within(self)):
             if index in frozen:
                 layer.trainable = False
+            # DINOv2's, for the image size: a file holds those before interpolation, and what
+            # these learn only where their sum decreases.
+            positions = getattr(layer, "interpolated_position_embeddings", None)
+            if positions is not None:
+                positions.trainable = False
 
     def get_config(self):
         layers = enumerate(_layers_within(self))
