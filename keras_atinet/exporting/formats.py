@@ -7,6 +7,7 @@ import warnings
 import keras
 
 from keras_atinet.exporting.metadata import add_metadata, describe
+from keras_atinet.exporting.onnx_repair import repair
 from keras_atinet.files import replacing
 from keras_atinet.settings import FORMATS
 
@@ -26,8 +27,8 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
             `.bin` file beside the `.xml` file.
         format: `"tf_saved_model"`, `"onnx"`, `"openvino"`, `"litert"` or `"torch"`.
             Defaults to `"onnx"`.
-        input_shape: optional `(height, width, channels)`, divisible by 32; None stands for any
-            (at least 64 for `"torch"`). Defaults to the size of the model.
+        input_shape: optional `(height, width, channels)`, as for `for_inference`; None stands for
+            any (at least 64 for `"torch"`). Defaults to the size of the model.
         batch_size: optional int, the only batch size to take. Defaults to any.
 
     Returns:
@@ -35,7 +36,7 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
 
     Raises:
         ValueError: if the format is unknown, the suffix of `path` is that of another, Keras runs
-            on another backend than the format needs, or a size is not divisible by 32.
+            on another backend than the format needs, or the network does not take such a size.
         OSError: if the system refuses to write it; what was there before is unchanged.
         ImportError: if a package is missing that writes the format, or Keras is too old for it.
 
@@ -71,6 +72,8 @@ def export_model(model, path, format="onnx", input_shape=None, batch_size=None):
         warnings.filterwarnings("ignore", message="No complete tensor found")
         options |= {"format": format, "verbose": False, "input_signature": signature}
         folded.export(str(unfinished), **options)
+        if format == "onnx":
+            repair(unfinished)
         add_metadata(unfinished, format, metadata)
     return path
 

@@ -31,6 +31,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def __init__(self, filters, kernel_size, **kwargs):
         super().__init__(filters, kernel_size, **{**_DEFAULTS, **kwargs})
+        self.input_spec = None  # of one tensor
         check_fixed(self, padding="same", strides=(1, 1), dilation_rate=(1, 1), groups=1)
         check_fixed(self, use_bias=True, data_format="channels_last")
         if not all(size % 2 for size in self.kernel_size):

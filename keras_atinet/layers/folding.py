@@ -7,18 +7,24 @@ import numpy as np
 
 from keras_atinet.layers.attention import AttentionMask
 from keras_atinet.layers.conv_block import ConvBlock
-from keras_atinet.layers.convolution import Conv2D
 from keras_atinet.layers.distillation import (
     DeconvHead,
     MultiModalDistillation,
     SelfAttention,
     TaskDistillation,
 )
+from keras_atinet.layers.equal_layers import (
+    copy_layer,
+    equal_convolution,
+    inference_conv,
+    is_depthwise,
+    is_plain,
+    policy_of,
+)
 from keras_atinet.layers.heads import PredictionHead
 from keras_atinet.layers.inference import (
     InferenceBilinearResizing,
     InferenceBilinearUpSampling2D,
-    InferenceConv2D,
     InferenceMaxPooling2D,
     InferenceMaxPooling2DWithArgmax,
     InferenceMaxUnpooling2D,
@@ -48,52 +54,10 @@ def fold(layer, dtype=None, name=None):
     return copy_layer(layer, dtype, name)
 
 
-def copy_layer(layer, dtype=None, name=None):
-    """A layer of the same class, config and weights, that is not trainable."""
-    copy = _from_config(layer, dtype, name)
-    if not isinstance(layer, keras.layers.Layer):
-        return copy
-    if layer.weights:
-        copy.build_from_config(layer.get_build_config())
-        copy.set_weights(layer.get_weights())
-    if isinstance(layer, keras.layers.Normalization):
-        copy.finalize_state()
-    copy.trainable = False
-    return copy
-
-
-def fold_convolution(conv, norm, dtype=None, name=None):
-    """One convolution with bias, equal to a convolution and the BatchNorm that follows it.
-
-    Args:
-        conv, norm: built layers, of which `is_convolution(conv)` and `is_norm_of(norm, conv)`.
-        dtype, name: as for `fold`.
-    """
-    weights = fold_norm(conv, norm)
-    if _is_plain(conv):
-        return _conv(conv, *weights, name or conv.name, dtype)
-    folded = _from_config(conv, dtype, name, use_bias=True)
-    folded.build_from_config(conv.get_build_config())
-    folded.set_weights([weight.astype("float32") for weight in weights])
-    folded.trainable = False
-    return folded
-
-
-def _from_config(layer, dtype, name, **changes):
-    config = layer.get_config() | changes
-    # A model that is copied as a whole has the policies of its layers.
-    is_layer = isinstance(layer, keras.layers.Layer) and not isinstance(layer, keras.Model)
-    if dtype is not None and is_layer:
-        config["dtype"] = dtype
-    if name is not None:
-        config["name"] = name
-    return type(layer).from_config(config)
-
-
 @fold.register
 def _(layer: ConvBlock, dtype=None, name=None):
     weights = fold_norm(layer.conv, layer.norm)
-    return _conv(layer, *weights, name or layer.name, dtype, "relu")
+    return inference_conv(layer, *weights, name or layer.name, dtype, "relu")
 
 
 @fold.register
@@ -102,10 +66,10 @@ def _(layer: AttentionMask, dtype=None, name=None):
     hidden = fold_norm(layer.block.conv, layer.block.norm)
     mask = fold_norm(layer.conv, layer.norm)
     chain = _chain(
-        _conv(layer, *hidden, f"{name}_hidden", dtype, "relu"),
-        _conv(layer, *mask, name, dtype, "sigmoid"),
+        inference_conv(layer, *hidden, f"{name}_hidden", dtype, "relu"),
+        inference_conv(layer, *mask, name, dtype, "sigmoid"),
     )
-    join = keras.layers.Concatenate(dtype=_policy(layer, dtype), name=f"{name}_features")
+    join = keras.layers.Concatenate(dtype=policy_of(layer, dtype), name=f"{name}_features")
     return lambda x: chain(join(x) if isinstance(x, (list, tuple)) else x)
 
 
@@ -115,7 +79,7 @@ def _(layer: DeconvHead, dtype=None, name=None):
     weights = [fold_norm(block.conv, block.norm) for block in layer.blocks]
     return _chain(
         *(
-            _conv(layer, *block, f"{name}_{index}", dtype, "relu")
+            inference_conv(layer, *block, f"{name}_{index}", dtype, "relu")
             for index, block in enumerate(weights, 1)
         )
     )
@@ -124,9 +88,9 @@ def _(layer: DeconvHead, dtype=None, name=None):
 @fold.register
 def _(layer: SelfAttention, dtype=None, name=None):
     name = name or layer.name
-    message = _conv(layer, *_arrays(layer.message), f"{name}_message", dtype)
-    gate = _conv(layer, *_arrays(layer.gate), f"{name}_gate", dtype, "sigmoid")
-    multiply = keras.layers.Multiply(dtype=_policy(layer, dtype), name=name)
+    message = inference_conv(layer, *_arrays(layer.message), f"{name}_message", dtype)
+    gate = inference_conv(layer, *_arrays(layer.gate), f"{name}_gate", dtype, "sigmoid")
+    multiply = keras.layers.Multiply(dtype=policy_of(layer, dtype), name=name)
     return lambda x: multiply([message(x), gate(x)])
 
 
@@ -142,7 +106,7 @@ def _(layer: MultiModalDistillation, dtype=None, name=None):
         messages = [attention[target, a](features[a]) for a in layer.tasks if a != target]
         if not messages:
             return features[target]
-        add = keras.layers.Add(dtype=_policy(layer, dtype), name=f"{name}_{target}")
+        add = keras.layers.Add(dtype=policy_of(layer, dtype), name=f"{name}_{target}")
         return add([features[target], *messages])
 
     def refine_all(features):
@@ -163,7 +127,7 @@ def _(layer: TaskDistillation, dtype=None, name=None):
         for blocks in (layer.deconv_heads, layer.task_encoders)
     )
     distillation = fold(layer.distillation, dtype, name=f"{name}_refined")
-    policy = _policy(layer, dtype)
+    policy = policy_of(layer, dtype)
 
     def distil(x):
         features = distillation([head(x) for head in heads])
@@ -189,7 +153,9 @@ def _(layer: PredictionHead, dtype=None, name=None):
     kernel, bias = _arrays(layer.conv)
     projection, offset = _arrays(layer.projection)
     projection = projection[0, 0]
-    conv = _conv(layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype)
+    conv = inference_conv(
+        layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype
+    )
     resizing = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")
     activation = TaskActivation(layer.task, dtype="float32", name=name)
     return lambda x, like=None: activation(conv(x) if like is None else resizing(conv(x), like))
@@ -197,29 +163,16 @@ def _(layer: PredictionHead, dtype=None, name=None):
 
 @fold.register
 def _(layer: keras.layers.Conv2D, dtype=None, name=None):
-    if not _is_plain(layer):
+    if not (is_plain(layer) or is_depthwise(layer)):
         return copy_layer(layer, dtype, name)
-    kernel, *bias = _arrays(layer)
-    bias = bias[0] if bias else np.zeros(layer.filters)
-    return _conv(layer, kernel, bias, name or layer.name, dtype, layer.activation)
-
-
-def _is_plain(conv):
-    """Whether a convolution is one that `InferenceConv2D` computes."""
-    if type(conv) is not keras.layers.Conv2D:
-        return type(conv) is Conv2D
-    return (
-        (conv.padding == "same" or conv.kernel_size == (1, 1))
-        and all(size % 2 for size in conv.kernel_size)
-        and (conv.strides, conv.dilation_rate, conv.groups) == ((1, 1), (1, 1), 1)
-        and conv.data_format == "channels_last"
-        and len(conv.weights) == 1 + conv.use_bias  # neither quantized nor with others added
-    )
+    kernel, *bias = layer.get_weights()
+    bias = bias[0] if bias else np.zeros(layer.filters, "float32")
+    return equal_convolution(layer, [kernel, bias], dtype, name)
 
 
 @fold.register
 def _(layer: MaxPooling2DWithArgmax, dtype=None, name=None):
-    return InferenceMaxPooling2DWithArgmax(dtype=_policy(layer, dtype), name=name or layer.name)
+    return InferenceMaxPooling2DWithArgmax(dtype=policy_of(layer, dtype), name=name or layer.name)
 
 
 @fold.register
@@ -228,22 +181,22 @@ def _(layer: keras.layers.MaxPooling2D, dtype=None, name=None):
     is_known = type(layer) in (MaxPooling2D, keras.layers.MaxPooling2D)
     if not is_known or window != ((2, 2), (2, 2), "valid", "channels_last"):
         return copy_layer(layer, dtype, name)
-    return InferenceMaxPooling2D(dtype=_policy(layer, dtype), name=name or layer.name)
+    return InferenceMaxPooling2D(dtype=policy_of(layer, dtype), name=name or layer.name)
 
 
 @fold.register
 def _(layer: MaxUnpooling2D, dtype=None, name=None):
-    return InferenceMaxUnpooling2D(dtype=_policy(layer, dtype), name=name or layer.name)
+    return InferenceMaxUnpooling2D(dtype=policy_of(layer, dtype), name=name or layer.name)
 
 
 @fold.register
 def _(layer: BilinearUpSampling2D, dtype=None, name=None):
-    return InferenceBilinearUpSampling2D(dtype=_policy(layer, dtype), name=name or layer.name)
+    return InferenceBilinearUpSampling2D(dtype=policy_of(layer, dtype), name=name or layer.name)
 
 
 @fold.register
 def _(layer: BilinearResizing, dtype=None, name=None):
-    return InferenceBilinearResizing(dtype=_policy(layer, dtype), name=name or layer.name)
+    return InferenceBilinearResizing(dtype=policy_of(layer, dtype), name=name or layer.name)
 
 
 def _leave_out(layer, dtype=None, name=None):
@@ -265,26 +218,6 @@ for _layer in _OF_TRAINING:
 
 def _chain(*functions):
     return lambda x: functools.reduce(lambda value, function: function(value), functions, x)
-
-
-def _policy(layer, dtype):
-    # By name, because layers without a config of their own save no objects.
-    return layer.dtype_policy.name if dtype is None else dtype
-
-
-def _conv(layer, kernel, bias, name, dtype, activation=None):
-    conv = InferenceConv2D(
-        kernel.shape[-1],
-        kernel.shape[:2],
-        activation=activation,
-        kernel_initializer="zeros",
-        dtype=_policy(layer, dtype),
-        trainable=False,
-        name=name,
-    )
-    conv.build((None, None, None, kernel.shape[2]))
-    conv.set_weights([kernel.astype("float32"), bias.astype("float32")])
-    return conv
 
 
 def _arrays(layer):

@@ -4,15 +4,12 @@ import keras
 
 from keras_atinet.layers import AttentionMask, ConvBlock, PredictionHead, TaskDistillation
 from keras_atinet.models.arguments import check_remat, standardize_arguments
+from keras_atinet.models.attended import attended_features, attended_network
 from keras_atinet.models.attention import attention_decoder, attention_encoder
+from keras_atinet.models.encoders import as_encoder
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
-from keras_atinet.models.segnet import (
-    DEFAULT_FILTERS,
-    DEFAULT_INPUT_SHAPE,
-    segnet_decoder,
-    segnet_encoder,
-)
+from keras_atinet.models.segnet import DEFAULT_FILTERS, DEFAULT_INPUT_SHAPE
 from keras_atinet.training import OptimizerGroup, PhaseSwitch
 from keras_atinet.training.callbacks.phase_switch import RESETTABLE
 
@@ -21,24 +18,44 @@ from keras_atinet.training.callbacks.phase_switch import RESETTABLE
 class ATINet(MultiTaskModel):
     """Attentive Task Interaction Network.
 
-    A SegNet encoder and decoder shared by all tasks; between them the tasks distil the bottleneck
-    with each other (`TaskDistillation`); beside them each task picks its features with attention
-    masks; a head per task. It trains in two phases, see `PhaseSwitch`. `fit` adds that callback
-    where the user gave none, the distillation is off, and the attention modules are new (or
-    `initial_epoch` says that this training goes on): modules that were trained before keep their
-    weights. Each group of `optimizer_groups` has its own optimizer state.
+    An encoder and a decoder shared by all tasks, by default SegNet's; between them the tasks distil
+    the bottleneck with each other (`TaskDistillation`); beside them each task picks its features
+    with attention masks; a head per task.
+
+    It trains in two phases, see `PhaseSwitch`. `fit` adds that callback where the user gave none,
+    the distillation is off, and the attention modules are new (or `initial_epoch` says that this
+    training goes on): modules that were trained before keep their weights. Each group of
+    `optimizer_groups` has its own optimizer state.
 
     Args:
         tasks: one name, a `Task`, a sequence of names and `Task` objects, or a dict
             name -> channels. Defaults to `("segmentation", "depth", "normal")`.
-        input_shape: `(height, width, channels)`, height and width divisible by 32.
+        input_shape: `(height, width, channels)`, on SegNet height and width divisible by 32.
             Defaults to `(288, 384, 3)`.
-        filters: five ints, the width of each level. Defaults to `(64, 128, 256, 512, 512)`.
+        filters: five ints, the width of each level: at strides 1, 2, 4, 8, and from 16 on.
+            Defaults to `(64, 128, 256, 512, 512)`.
         dtype: optional dtype policy, e.g. `"mixed_bfloat16"`. Defaults to the global policy.
         name: str. Defaults to `"atinet"`.
         remat: optional `"attention"`: training keeps no activations within the attention modules
             and computes them again in the backward pass. Up to 40 % less memory, the same numbers
             and weights. Defaults to `None`.
+        encoder: optional encoder instead of SegNet's: a functional `keras.Model` from an image,
+            such as those of `keras.applications` and keras-hub (it is copied, weights included,
+            and stays as it is), or a name that `keras_atinet.build_encoder` knows, e.g.
+            `"efficientnet_lite0"`. The features of its levels (`keras_atinet.encoder_levels`) pass
+            1x1 ConvBlocks to `filters`; the deepest is the bottleneck; the decoder is a U-Net, and
+            predictions are resized to the size of the image. Defaults to `None`, SegNet.
+        encoder_weights: weights of an encoder given by its name: `"imagenet"`, or the path of a
+            file. Defaults to `None`, random weights.
+        encoder_features: optional dict, stride -> name of a layer or a pair of them, the first and
+            the last feature of each level. Defaults to those that `encoder_levels` finds.
+        preprocessing: what brings images in `[0, 1]` to the values that the encoder was trained
+            on: `"unit"`, `"rgb255"`, `"tf"`, `"torch"`, `"caffe"`, a Keras layer or a list of
+            layers. Defaults to what is known of the encoder.
+        freeze_encoder: `True`, the encoder is not trained, or int, not for so many epochs.
+            Defaults to `False`.
+        freeze_batch_norm: bool, the BatchNorms of the encoder keep their statistics and weights.
+            Defaults to `False`.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
@@ -47,12 +64,18 @@ class ATINet(MultiTaskModel):
         Dict task name -> float32 tensor `(batch, height, width, channels of the task)`.
 
     Raises:
-        ValueError: if a size is not divisible by 32, a task unknown, `filters` not five ints.
+        ValueError: if a task is unknown, `filters` are not five ints, a size is not divisible by
+            32 (on SegNet), or an argument of the encoder does not fit it.
 
     Example:
         >>> model = keras_atinet.ATINet(tasks=("segmentation", "depth", "normal"))
         >>> model.compile(keras.optimizers.Adam(1e-4), balancer="dwa")
         >>> model.fit(train, validation_data=test, epochs=200)
+
+        On a pretrained encoder:
+
+        >>> model = keras_atinet.ATINet(encoder="efficientnet_lite0", encoder_weights="imagenet")
+        >>> model = keras_atinet.ATINet(encoder=keras.applications.ResNet50(include_top=False))
 
     Reference: Sinodinos and Armanfard, "Attentive Task Interaction Network for Multi-Task
     Learning", ICPR 2022.
@@ -66,23 +89,34 @@ class ATINet(MultiTaskModel):
         dtype=None,
         name="atinet",
         remat=None,
+        encoder=None,
+        **encoder_options,
     ):
-        tasks, input_shape, filters = standardize_arguments(tasks, input_shape, filters, "ATINet")
+        tasks, input_shape, filters = standardize_arguments(
+            tasks, input_shape, filters, "ATINet", encoder
+        )
         check_remat(remat, "ATINet")
         names = [task.name for task in tasks]
 
         inputs = keras.Input(input_shape, name="image")
-        first, last, argmaxes, bottleneck = segnet_encoder(inputs, filters, dtype=dtype)
-        features, down = attention_encoder(first, last, tasks, filters, dtype=dtype)
+        encoder = as_encoder(encoder, input_shape, dtype, **encoder_options)
+        network = attended_network(inputs, encoder, filters, dtype=dtype)
+        features, down = attention_encoder(network, tasks, dtype=dtype)
         distilled = TaskDistillation(names, filters[2::-1], dtype=dtype, name="distillation")(
-            bottleneck
+            network.bottleneck
         )
-        unpooled, decoded = segnet_decoder(distilled, argmaxes, filters, dtype=dtype)
-        shared = [*first, *last, *unpooled, *decoded]
-        features, up = attention_decoder(features, unpooled, decoded, tasks, filters, dtype=dtype)
-        outputs = prediction_heads(features, tasks, filters, dtype=dtype)
+        upsampled, decoded = network.decoder(distilled)
+        features, up = attention_decoder(features, network, upsampled, decoded, tasks, dtype=dtype)
+        image = inputs if encoder else None
+        outputs = prediction_heads(features, tasks, filters, dtype=dtype, image=image)
 
-        config = {"input_shape": input_shape, "filters": filters, "remat": remat}
+        config = {
+            "input_shape": input_shape,
+            "filters": filters,
+            "remat": remat,
+            "encoder": encoder,
+        }
+        shared = attended_features(network, upsampled, decoded)
         segments = [*down, *up] if remat == "attention" else []
         super().__init__(inputs, outputs, tasks, config, shared, segments, dtype=dtype, name=name)
 

@@ -3,76 +3,78 @@
 import keras
 
 from keras_atinet.internals import branch_order
-from keras_atinet.layers import AttentionMask, BilinearUpSampling2D, ConvBlock, MaxPooling2D
-from keras_atinet.models.segnet import decoder_width
-
-LEVELS = range(1, 6)
+from keras_atinet.layers import AttentionMask, ConvBlock, MaxPooling2D
 
 
-def attention_encoder(first, last, tasks, filters, dtype=None):
-    """For each task, down the encoder, with `p_j` and `q_j` of the SegNet encoder:
+def attention_encoder(network, tasks, dtype=None):
+    """For each task, down the encoder, with `p_j` and `q_j` of its level j:
 
     `a_1 = mask(p_1) q_1`, `a_j = mask([p_j, e_{j-1}]) q_j`, `e_j = maxpool(ConvBlock_j(a_j))`.
 
-    The masks belong to the task, the ConvBlocks are shared by all tasks.
+    The masks belong to the task, the ConvBlocks are shared by all tasks. `ConvBlock_j` has the
+    width of level j + 1. The deepest level of an encoder other than SegNet does not pool.
 
     Args:
-        first, last: lists of KerasTensors, level 1 to 5.
+        network: an `attended_network`.
         tasks: list of `Task`.
-        filters: five ints, the width of each level.
         dtype: dtype policy of the layers.
 
     Returns:
-        Dict task name -> KerasTensor `(batch, height / 32, width / 32, filters[4])`; and the
-        segments, a list of `(inputs, e_j)` with all that `e_j` is computed from.
+        Dict task name -> KerasTensor of the size and width of the bottleneck; and the segments, a
+        list of `(inputs, e_j)` with all that `e_j` is computed from.
     """
-    widths = [*filters[1:], filters[-1]]
+    widths = [q.shape[-1] for q in [*network.last[1:], network.last[-1]]]
     blocks = [
-        ConvBlock(width, dtype=dtype, name=f"attention_encoder_{level}")
-        for level, width in zip(LEVELS, widths, strict=True)
+        ConvBlock(width, dtype=dtype, name=f"attention_encoder_{label}")
+        for label, width in zip(network.labels, widths, strict=True)
     ]
+    levels = list(zip(network.labels, network.first, network.last, blocks, strict=True))
     outputs, segments = {}, {task.name: [] for task in tasks}
     for task in tasks:
         x = None
-        for level, p, q, block in zip(LEVELS, first, last, blocks, strict=True):
-            name = f"{task.name}_encoder_{level}"
+        for label, p, q, block in levels:
+            name = f"{task.name}_encoder_{label}"
             inputs = [p, q] if x is None else [p, q, x]
-            x = _attend(p if x is None else [p, x], q, dtype, name)
-            x = MaxPooling2D(dtype=dtype, name=f"{name}_pool")(block(x))
+            read = p if x is None else [p, network.down(x, q, name)]
+            x = block(_attend(read, q, dtype, name))
+            if label in network.pooled_labels:
+                x = MaxPooling2D(dtype=dtype, name=f"{name}_pool")(x)
             segments[task.name].append((inputs, x))
         outputs[task.name] = x
     return outputs, _in_order(segments)
 
 
-def attention_decoder(features, unpooled, decoded, tasks, filters, dtype=None):
-    """For each task, up the decoder, with `u_j` and `d_j` of the SegNet decoder:
+def attention_decoder(features, network, upsampled, decoded, tasks, dtype=None):
+    """For each task, up the decoder, with `u_j` and `d_j` of its level j:
 
-    `g_j = ConvBlock'_j(bilinear 2x of the task's previous output)`, `b_j = mask([u_j, g_j]) d_j`.
+    `g_j = ConvBlock'_j(bilinear resize of the task's previous output)`,
+    `b_j = mask([u_j, g_j]) d_j`.
 
     Args:
         features: dict task name -> KerasTensor, from `attention_encoder`.
-        unpooled, decoded: lists of KerasTensors, level 1 to 5.
+        network: an `attended_network`.
+        upsampled, decoded: lists from its `decoder`.
         tasks: list of `Task`.
-        filters: five ints, the width of each level.
         dtype: dtype policy of the layers.
 
     Returns:
-        Dict task name -> KerasTensor `(batch, height, width, filters[0])`; and the segments, a list
-        of `(inputs, b_j)` with all that `b_j` is computed from.
+        Dict task name -> KerasTensor of the shape of the finest `d_j`; and the segments, a list of
+        `(inputs, b_j)` with all that `b_j` is computed from.
     """
+    labels = network.labels[: len(decoded)]
     blocks = [
-        ConvBlock(decoder_width(filters, level), dtype=dtype, name=f"attention_decoder_{level}")
-        for level in LEVELS
+        ConvBlock(d.shape[-1], dtype=dtype, name=f"attention_decoder_{label}")
+        for label, d in zip(labels, decoded, strict=True)
     ]
+    levels = list(zip(labels, upsampled, decoded, blocks, strict=True))
     outputs, segments = {}, {task.name: [] for task in tasks}
     for task in tasks:
         x = features[task.name]
-        for level in reversed(LEVELS):
-            name = f"{task.name}_decoder_{level}"
-            inputs = [unpooled[level - 1], decoded[level - 1], x]
-            x = BilinearUpSampling2D(dtype=dtype, name=f"{name}_upsample")(x)
-            x = blocks[level - 1](x)
-            x = _attend([unpooled[level - 1], x], decoded[level - 1], dtype, name)
+        for label, u, d, block in reversed(levels):
+            name = f"{task.name}_decoder_{label}"
+            inputs = [*u, d, x]
+            x = block(network.up(x, d, name))
+            x = _attend([*u, x], d, dtype, name)
             segments[task.name].append((inputs, x))
         outputs[task.name] = x
     return outputs, _in_order(segments)

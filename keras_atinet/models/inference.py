@@ -7,7 +7,8 @@ import keras
 
 from keras_atinet.internals import graph_calls, is_functional, run_graph
 from keras_atinet.layers import MaxPooling2DWithArgmax
-from keras_atinet.layers.folding import copy_layer, fold, fold_convolution
+from keras_atinet.layers.equal_layers import copy_layer, fold_convolution
+from keras_atinet.layers.folding import fold
 from keras_atinet.layers.norm_folding import is_convolution, is_norm_of
 from keras_atinet.models.arguments import check_divisible
 

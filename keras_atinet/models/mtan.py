@@ -1,25 +1,22 @@
 import keras
 
 from keras_atinet.models.arguments import check_remat, standardize_arguments
+from keras_atinet.models.attended import attended_features, attended_network
 from keras_atinet.models.attention import attention_decoder, attention_encoder
+from keras_atinet.models.encoders import as_encoder
 from keras_atinet.models.heads import prediction_heads
 from keras_atinet.models.multi_task_model import MultiTaskModel
-from keras_atinet.models.segnet import (
-    DEFAULT_FILTERS,
-    DEFAULT_INPUT_SHAPE,
-    segnet_decoder,
-    segnet_encoder,
-)
+from keras_atinet.models.segnet import DEFAULT_FILTERS, DEFAULT_INPUT_SHAPE
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class MTAN(MultiTaskModel):
     """Multi-Task Attention Network: ATI-Net without distillation.
 
-    A SegNet encoder and decoder shared by all tasks, attention masks and a head per task.
+    An encoder and a decoder shared by all tasks, attention masks and a head per task.
 
     Args:
-        tasks, input_shape, filters, dtype, remat: as for `ATINet`.
+        tasks, input_shape, filters, dtype, remat, encoder, **encoder_options: as for `ATINet`.
         name: str. Defaults to `"mtan"`.
 
     Call arguments:
@@ -29,7 +26,7 @@ class MTAN(MultiTaskModel):
         Dict task name -> float32 tensor `(batch, height, width, channels of the task)`.
 
     Raises:
-        ValueError: if a size is not divisible by 32, a task unknown, `filters` not five ints.
+        ValueError: as for `ATINet`.
 
     Example:
         >>> model = keras_atinet.MTAN(tasks=("segmentation", "depth"), input_shape=(96, 128, 3))
@@ -45,18 +42,29 @@ class MTAN(MultiTaskModel):
         dtype=None,
         name="mtan",
         remat=None,
+        encoder=None,
+        **encoder_options,
     ):
-        tasks, input_shape, filters = standardize_arguments(tasks, input_shape, filters, "MTAN")
+        tasks, input_shape, filters = standardize_arguments(
+            tasks, input_shape, filters, "MTAN", encoder
+        )
         check_remat(remat, "MTAN")
 
         inputs = keras.Input(input_shape, name="image")
-        first, last, argmaxes, bottleneck = segnet_encoder(inputs, filters, dtype=dtype)
-        features, down = attention_encoder(first, last, tasks, filters, dtype=dtype)
-        unpooled, decoded = segnet_decoder(bottleneck, argmaxes, filters, dtype=dtype)
-        shared = [*first, *last, *unpooled, *decoded]
-        features, up = attention_decoder(features, unpooled, decoded, tasks, filters, dtype=dtype)
-        outputs = prediction_heads(features, tasks, filters, dtype=dtype)
+        encoder = as_encoder(encoder, input_shape, dtype, **encoder_options)
+        network = attended_network(inputs, encoder, filters, dtype=dtype)
+        features, down = attention_encoder(network, tasks, dtype=dtype)
+        upsampled, decoded = network.decoder(network.bottleneck)
+        features, up = attention_decoder(features, network, upsampled, decoded, tasks, dtype=dtype)
+        image = inputs if encoder else None
+        outputs = prediction_heads(features, tasks, filters, dtype=dtype, image=image)
 
-        config = {"input_shape": input_shape, "filters": filters, "remat": remat}
+        config = {
+            "input_shape": input_shape,
+            "filters": filters,
+            "remat": remat,
+            "encoder": encoder,
+        }
+        shared = attended_features(network, upsampled, decoded)
         segments = [*down, *up] if remat == "attention" else []
         super().__init__(inputs, outputs, tasks, config, shared, segments, dtype=dtype, name=name)

@@ -14,7 +14,14 @@ from keras_atinet.runs.data import (
     has_validation,
 )
 from keras_atinet.runs.encoders import encoder_facts
-from keras_atinet.runs.model import MODELS, check_network, count_parameters, get_model, open_encoder
+from keras_atinet.runs.model import (
+    MODELS,
+    check_network,
+    count_parameters,
+    get_model,
+    get_network,
+    open_encoder,
+)
 from keras_atinet.runs.run import Run
 from keras_atinet.runs.saved_model import find_model, load_model
 from keras_atinet.runs.schedules import learning_rate, optimizer_line

@@ -68,17 +68,10 @@ def _is_file(name):
 
 def get_model(settings, tasks):
     """The compiled model."""
-    check_network(settings)
     balancer = settings["balancer"]
     if balancer == "dwa":
         balancer = DynamicWeightAverage(settings["temperature"])
-    model = MODELS[settings["model"]](
-        tasks=tasks,
-        input_shape=(*settings["image_size"], 3),
-        filters=settings["filters"],
-        dtype=settings["dtype"],
-        **_options(settings),
-    )
+    model = get_network(settings, tasks)
     model.compile(
         get_optimizer(settings),
         balancer,
@@ -86,6 +79,18 @@ def get_model(settings, tasks):
         encoder_lr_multiplier=settings["encoder_lr"],
     )
     return model
+
+
+def get_network(settings, tasks):
+    """The model, not compiled."""
+    check_network(settings)
+    return MODELS[settings["model"]](
+        tasks=tasks,
+        input_shape=(*settings["image_size"], 3),
+        filters=settings["filters"],
+        dtype=settings["dtype"],
+        **_options(settings),
+    )
 
 
 def _options(settings):

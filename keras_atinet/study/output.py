@@ -5,7 +5,7 @@ import sys
 
 import keras
 
-from keras_atinet import models, runs
+from keras_atinet import runs
 from keras_atinet.files import write_text
 from keras_atinet.runs import environment
 from keras_atinet.study.page import PROTOCOL_TITLES, study_page
@@ -75,17 +75,26 @@ def study_facts(command, settings, num_finished, busy):
     facts = [
         ("command", command),
         ("data", f"{data}, {size}, splits {' and '.join(settings['splits'])}"),
+        *_encoder(settings),
         ("filters", " ".join(map(str, settings["filters"]))),
         (
             "training",
             f"{settings['epochs']} epochs, batches of {settings['batch_size']}, "
-            f"{runs.optimizer_line(settings)}, {settings['dtype']}, no augmentation",
+            f"{runs.optimizer_line(settings)}, {settings['dtype']}, "
+            f"{'no' if settings['augment'] == 'none' else settings['augment']} augmentation",
         ),
         ("finished runs", str(num_finished)),
         ("versions", ", ".join(f"{name} {text}" for name, text in environment.versions().items())),
         ("machine", ", ".join(f"{name} {text}" for name, text in environment.machine().items())),
     ]
     return [*facts, ("trained elsewhere at this moment", ", ".join(busy))] if busy else facts
+
+
+def _encoder(settings):
+    if settings["encoder"] is not None:
+        names = [settings[key] for key in ("encoder", "encoder_weights")]
+        shown = [pathlib.Path(name).name for name in names if name]
+        yield "encoder", f"{', '.join(shown)} (SegNet in the paper)"
 
 
 def _note(protocol, settings, rows):
@@ -121,8 +130,8 @@ def _mtan_parameters(results, settings, tasks):
     for result in results:
         if result.model == "mtan":
             return result.parameters
-    size = (*settings["image_size"], 3)
-    # Nothing is allocated in this scope.
+    # Nothing is allocated in this scope, and nothing loaded.
     with keras.StatelessScope():
-        model = models.MTAN(tasks=tasks, input_shape=size, filters=settings["filters"])
+        network = {**settings, "model": "mtan", "encoder_weights": None, "decoder": None}
+        model = runs.get_network(network, tasks)
     return runs.count_parameters(model)

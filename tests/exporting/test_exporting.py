@@ -110,6 +110,28 @@ def test_any_size_fixed_batch(format, split, tmp_path):
 
 
 @pytest.mark.skipif("onnx" not in HERE, reason="written on TensorFlow")
+def test_an_encoder_in_onnx(tmp_path):
+    """As ConvNeXt has it: a GELU, groups; and sizes that are no multiples of each other."""
+    requires("onnx")
+    x = image = keras.Input((20, 40, 3))
+    for stride in (2, 4, 8):
+        options = {"padding": "same", "name": f"stride_{stride}"}
+        x = keras.layers.Conv2D(6, 3, 2, groups=6 if stride > 2 else 1, **options)(x)
+        x = keras.layers.Activation("gelu")(keras.layers.BatchNormalization()(x))
+    model = keras_atinet.Split(
+        ("depth", "normal"),
+        (20, 40, 3),
+        (4,) * 5,
+        encoder=keras.Model(image, x),
+        encoder_features={4: "stride_4", 8: "stride_8"},  # 5 x 10 and 3 x 5
+        preprocessing="unit",
+        decoder="segformer",
+    )
+    path = export_model(randomize(model), tmp_path / "model.onnx")
+    assert_equal(path, model, images(2, 20, 40))
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="written on TensorFlow")
 @pytest.mark.parametrize("format", exporting.QUANTIZED)
 def test_int8(format, split, tmp_path):
     requires(format)

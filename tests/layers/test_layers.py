@@ -7,6 +7,7 @@ from keras_atinet.layers import (
     AttentionMask,
     BilinearResizing,
     BilinearUpSampling2D,
+    Conv2D,
     ConvBlock,
     MaxPooling2DWithArgmax,
     MaxUnpooling2D,
@@ -79,6 +80,16 @@ def test_conv_block_in_training_uses_and_records_the_statistics_of_the_batch(app
     np.testing.assert_allclose(
         after["moving_mean"], 0.9 * before + 0.1 * mean, rtol=1e-4, atol=1e-5
     )
+
+
+def test_convolution_of_a_list_sees_channels_side_by_side(apply, randomize):
+    layer = Conv2D(5, 3)
+    symbolic = [keras.Input((4, 6, 2)), keras.Input((4, 6, 1))]
+    assert layer(symbolic).shape == (None, 4, 6, 5)
+    randomize(layer)
+    x = values()
+    parts = apply(lambda *parts: layer(list(parts)), x[..., :2], x[..., 2:])
+    np.testing.assert_allclose(parts, conv2d(x, layer), rtol=1e-5, atol=1e-5)
 
 
 def test_kernels_start_glorot_normal_and_biases_zero():

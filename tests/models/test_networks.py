@@ -143,6 +143,8 @@ if keras.backend.backend() != "jax":
 outputs = predict(numpy.load(sys.argv[2]))
 assert model.distillation_active and model.compiled
 assert model.balancer.name.startswith("dynamic")
+on_encoder = keras.saving.load_model(sys.argv[4])(numpy.load(sys.argv[2]), training=False)
+outputs = {**outputs, "height": on_encoder["height"]}
 numpy.savez(sys.argv[3], **{k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()})
 """
 
@@ -154,17 +156,25 @@ def test_a_saved_model_loads_on_the_other_backends(tmp_path):
     model.distillation_active = True
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images())
-    expected = predictions(model)
+    x = image = keras.Input(SHAPE)
+    for stride in (2, 4):
+        x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name=f"stride_{stride}")(x)
+    encoder = {"encoder": keras.Model(image, x), "preprocessing": "tf"}
+    height = keras_atinet.DepthEstimation(name="height")
+    on_encoder = keras_atinet.PADNet(height, SHAPE, (4,) * 5, **encoder)
+    on_encoder.save(tmp_path / "on_encoder.keras")
+    expected = {**predictions(model), **predictions(on_encoder)}
     modules = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
     for backend in modules.keys() - {keras.backend.backend()}:
         pytest.importorskip(modules[backend])
-        paths = [str(tmp_path / n) for n in ("model.keras", "images.npy", f"{backend}.npz")]
+        files = ("model.keras", "images.npy", f"{backend}.npz", "on_encoder.keras")
+        paths = [str(tmp_path / name) for name in files]
         subprocess.run(
             [sys.executable, "-c", LOAD_AND_PREDICT, *paths],
             env={**os.environ, "KERAS_BACKEND": backend},
             check=True,
         )
-        for name, output in np.load(paths[-1]).items():
+        for name, output in np.load(paths[2]).items():
             assert np.abs(output - expected[name]).mean() < 1e-4, (backend, name)
 
 

@@ -75,3 +75,12 @@ def test_a_whole_network_is_no_encoder(encoder_file, tmp_path):
     runs.get_model(of_encoder(encoder_file), ["depth"]).save(tmp_path / "whole.keras")
     with pytest.raises(ValueError, match=r"without a decoder.*a Split.*`weights`"):
         runs.get_model(of_encoder(tmp_path / "whole.keras"), ["depth"])
+
+
+@pytest.mark.one_backend
+def test_a_network_on_an_encoder_built_here_is_loaded(tmp_path):
+    model = runs.get_model(of_encoder("mobilenet_v2", filters=[1] * 5), ["depth"])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -22,7 +22,7 @@ def add_options(parser):
     add("--format", required=True, choices=FORMATS, metavar="FORMAT", help=text)
     add("--out", metavar="FILE", help="file or folder to write (default: beside the .keras file)")
     sizes = parser.add_mutually_exclusive_group()
-    text = "pixels, divisible by 32 (default: the model's)"
+    text = "pixels, for a SegNet divisible by 32 (default: the model's)"
     sizes.add_argument("--image-size", help=text, **IMAGE_SIZE)
     sizes.add_argument("--any-size", action="store_true", help="take images of any such size")
     add("--batch-size", help="the only one to take (default: any)", **COUNT)

@@ -21,6 +21,8 @@ NO_FEATURES = (
     layers.SpatialDropout2D,
     layers.ZeroPadding2D,
 )
+# The same as operations of `keras.ops`, whose classes have no public names.
+NO_FEATURES_OF_OPS = ("AveragePool", "GetItem", "LayerNorm", "MaxPool", "Pad", "RMSNorm")
 
 
 def first_and_last(cuts, strides):
@@ -41,7 +43,7 @@ def first_and_last(cuts, strides):
         if stride is None or not computed or stride < deepest or stride.bit_count() != 1:
             continue
         deepest = stride
-        if not isinstance(_last_layer(node.operation), NO_FEATURES):
+        if _has_features(_last_layer(node.operation)):
             features.setdefault(stride, []).append(index)
     return {
         stride: (_first(cuts, indices, strides).outputs[0], cuts[indices[-1]].outputs[0])
@@ -101,6 +103,11 @@ def _is_gate(operation):
 def _last_layer(operation):
     nested = nested_graph(operation)
     return operation if nested is None else _last_layer(nested.layers[-1])
+
+
+def _has_features(operation):
+    of_ops = type(operation).__name__ in NO_FEATURES_OF_OPS
+    return not (of_ops or isinstance(operation, NO_FEATURES))
 
 
 def _has_kernel(operation):

@@ -3,9 +3,17 @@
 import keras
 
 from keras_atinet.internals import sublayers
+from keras_atinet.models.encoders.backbones import (
+    BackboneFeatures,
+    backbone_at,
+    import_backbones,
+    is_backbone,
+)
+from keras_atinet.models.encoders.copying import copy_at
 from keras_atinet.models.encoders.levels import Level, encoder_levels, functional_encoder
 from keras_atinet.models.encoders.named import build_encoder
-from keras_atinet.models.encoders.preprocessing import preprocessing_for
+from keras_atinet.models.encoders.preprocessing import preprocessed_shape, preprocessing_for
+from keras_atinet.models.encoders.token_pyramid import is_of_pyramid
 
 SEGNET = "the SegNet of the paper"
 
@@ -63,6 +71,7 @@ class Encoder:
 
     @classmethod
     def from_config(cls, config):
+        import_backbones(config)
         return cls(**keras.saving.deserialize_keras_object(config))
 
 
@@ -104,9 +113,10 @@ def as_encoder(
     if encoder is None or isinstance(encoder, Encoder):
         return encoder
     _check_freezing(freeze_encoder)
+    image_shape = preprocessed_shape(preprocessing, input_shape)
     if isinstance(encoder, str):
         source = encoder if encoder_weights is None else f"{encoder}, {encoder_weights}"
-        model = build_encoder(encoder, input_shape, dtype, encoder_weights)
+        model = build_encoder(encoder, image_shape, dtype, encoder_weights)
     elif encoder_weights is not None:
         raise ValueError(
             "`encoder_weights` is for an encoder given by its name; a model has its weights. "
@@ -114,16 +124,21 @@ def as_encoder(
             "Load them into the model: `encoder.load_weights(path)`."
         )
     else:
-        model = functional_encoder(encoder)
-        source = encoder.name
+        functional_encoder(encoder)
+        source, model = encoder.name, encoder
+        if is_backbone(encoder):
+            model = backbone_at(encoder, image_shape, dtype)
     levels = encoder_levels(model, encoder_features)
     layers = preprocessing_for(model, preprocessing)
-    features = [tensor for level in levels for tensor in (level.first, level.last)]
-    part = keras.Model(model.inputs[0], features, name="encoder")
-    if not isinstance(encoder, str):
-        part = _copy_at(part, input_shape, dtype, source)
+    if is_backbone(model):
+        part = BackboneFeatures(model, encoder_features, levels)
+    else:
+        features = [tensor for level in levels for tensor in (level.first, level.last)]
+        part = keras.Model(model.inputs[0], features, name="encoder")
+    if model is encoder:
+        part = copy_at(part, image_shape, dtype, source)
     if freeze_encoder is True:
-        part.trainable = False
+        _freeze(part)
     if freeze_batch_norm:
         for layer in _all_layers(part):
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -138,34 +153,13 @@ def as_encoder(
     )
 
 
-def _copy_at(model, input_shape, dtype, source):
-    """A copy of a functional model for another image size, with weights of its own."""
-    channels = model.input_shape[-1]
-    if channels != input_shape[-1]:
-        raise ValueError(
-            f"The encoder '{source}' needs images of {channels} channels. "
-            f"Received: input_shape={input_shape}. Build the encoder for {input_shape[-1]} "
-            "channels; docs/encoders.md shows how its first convolution keeps pretrained weights."
-        )
-
-    def copy(operation):
-        config = operation.get_config()
-        if dtype is not None and isinstance(operation, keras.layers.Layer):
-            config["dtype"] = dtype
-        return type(operation).from_config(config)
-
-    image = keras.Input(input_shape, name=model.inputs[0].name)
-    try:
-        new = keras.models.clone_model(model, input_tensors=image, clone_function=copy)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"The encoder '{source}' cannot be built for images of {input_shape}: {error}"
-        ) from error
-    copies = {layer.name: layer for layer in new.layers}
-    for layer in model.layers:
-        if layer.weights:
-            copies[layer.name].set_weights(layer.get_weights())
-    return new
+def _freeze(part):
+    """All of an encoder but the layers of a token pyramid: these have no pretrained weights."""
+    if any(map(is_of_pyramid, part.layers)):
+        for layer in part.layers:
+            layer.trainable = is_of_pyramid(layer)
+    else:
+        part.trainable = False
 
 
 def _all_layers(layer):

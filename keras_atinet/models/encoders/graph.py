@@ -1,5 +1,7 @@
 """What the graph of a functional model tells: each tensor's stride, and where all paths meet."""
 
+import math
+
 import keras
 
 from keras_atinet.internals import graph_nodes, output_specs
@@ -29,7 +31,7 @@ def tensor_strides(model):
         if key in small and key in large:
             stride = _probed_stride(small[key].shape, large[key].shape)
         else:
-            stride = _built_stride(model.inputs[0].shape, tensor.shape)
+            stride = built_stride(model.inputs[0].shape, tensor.shape)
         if stride:
             strides[key] = stride
     return strides
@@ -100,8 +102,13 @@ def _probed_stride(small, large):
     return step // height if height == width and height and step % height == 0 else None
 
 
-def _built_stride(image, feature):
+def built_stride(image, feature):
+    """The stride of a feature by the sizes that a model was built for; `None` where it has none.
+
+    Sizes that strides do not divide are rounded up or down, so the nearest power of two counts.
+    """
     if len(feature) != 4 or None in image[1:3] + feature[1:3] or 0 in feature[1:3]:
         return None
-    height, width = (round(a / b) for a, b in zip(image[1:3], feature[1:3], strict=True))
-    return height if height == width and height else None
+    ratios = (a / b for a, b in zip(image[1:3], feature[1:3], strict=True))
+    height, width = (round(math.log2(ratio)) for ratio in ratios)
+    return 2**height if height == width and height >= 0 else None

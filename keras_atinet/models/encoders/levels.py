@@ -2,12 +2,19 @@
 
 import dataclasses
 import difflib
+import math
 
 import keras
 
-from keras_atinet.internals import producer
+from keras_atinet.internals import graph_nodes, producer
 from keras_atinet.models.encoders.blocks import first_and_last
-from keras_atinet.models.encoders.graph import cut_nodes, nested_graph, tensor_strides
+from keras_atinet.models.encoders.graph import (
+    built_stride,
+    cut_nodes,
+    nested_graph,
+    tensor_strides,
+)
+from keras_atinet.models.encoders.token_pyramid import has_tokens, token_pyramid
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -75,14 +82,15 @@ def encoder_levels(model, encoder_features=None):
         return of_network
     pyramid = getattr(model, "pyramid_outputs", None)
     model = functional_encoder(model)
-    strides = tensor_strides(model)
     if encoder_features is not None:
-        levels = _named_levels(model, encoder_features, strides)
+        levels = _named_levels(model, encoder_features)
+    elif has_tokens(model):
+        levels = [Level(stride, x, x) for stride, x in token_pyramid(model).items()]
     else:
-        found = first_and_last(cut_nodes(model), strides)
+        found = first_and_last(cut_nodes(model), tensor_strides(model))
         levels = [Level(stride, *found[stride]) for stride in found]
         if pyramid:
-            levels = _pyramid_levels(pyramid, levels, strides)
+            levels = _pyramid_levels(model, pyramid, levels)
     if len(levels) < 2:
         raise ValueError(_too_few(model, levels, encoder_features))
     return sorted(levels, key=lambda level: level.stride)
@@ -117,23 +125,26 @@ def functional_encoder(model):
     return functional
 
 
-def _pyramid_levels(pyramid, found, strides):
+def _pyramid_levels(model, pyramid, found):
     """Levels of keras-hub's `pyramid_outputs`, and the finer ones of the walk."""
-    found = {level.stride: level for level in found}
-    last = {}
+    found, probed, last = {level.stride: level for level in found}, tensor_strides(model), {}
     for tensor in pyramid.values():
         # Keys are no strides: some backbones call their stride 4 "P1".
-        if id(tensor) in strides:
-            last[strides[id(tensor)]] = tensor
-    if not last:
-        return list(found.values())
-    levels = [level for stride, level in found.items() if stride < min(last)]
+        stride = built_stride(model.inputs[0].shape, tensor.shape) or probed.get(id(tensor))
+        if stride:
+            last[stride] = tensor
+    finest = min(last, default=math.inf)
+    levels = [level for stride, level in found.items() if stride < finest]
+    outputs = [id(tensor) for node in graph_nodes(model) for tensor in node.outputs]
     for stride, tensor in last.items():
-        levels.append(Level(stride, found[stride].first if stride in found else tensor, tensor))
+        first = found[stride].first if stride in found else tensor
+        if outputs.index(id(first)) > outputs.index(id(tensor)):
+            first = tensor
+        levels.append(Level(stride, first, tensor))
     return levels
 
 
-def _named_levels(model, features, strides):
+def _named_levels(model, features):
     wrong = not isinstance(features, dict) or [
         stride for stride in features if not isinstance(stride, int) or stride.bit_count() != 1
     ]
@@ -142,7 +153,7 @@ def _named_levels(model, features, strides):
             "`encoder_features` is a dict from strides, which are powers of two, to the name of "
             f"an operation or to two names. Received: encoder_features={features}."
         )
-    levels = []
+    levels, strides = [], tensor_strides(model)
     for stride, names in features.items():
         names = [names, names] if isinstance(names, str) else list(names)
         if len(names) != 2:

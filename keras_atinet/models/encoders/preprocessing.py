@@ -95,6 +95,19 @@ def preprocessing_for(model, preprocessing=None):
     return _layers(mode)
 
 
+def preprocessed_shape(preprocessing, input_shape):
+    """The shape `(height, width, channels)` of images after `preprocessing`.
+
+    Layers may change it, such as from four bands to the three that an encoder takes.
+    """
+    if preprocessing is None or isinstance(preprocessing, str):
+        return input_shape
+    shape = (None, *input_shape)
+    for layer in _copies(preprocessing):
+        shape = layer.compute_output_shape(shape)
+    return tuple(shape[1:])
+
+
 def _layers(mode):
     scale, offset = (
         value.tolist() if isinstance(value, np.ndarray) else value for value in MODES[mode]

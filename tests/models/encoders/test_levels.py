@@ -124,6 +124,13 @@ def test_scaling_is_no_feature_and_branches_that_stay_apart_are_none():
     assert names(encoder_levels(keras.Model(image, x))) == {2: "stem", 4: "joined"}
 
 
+def test_padding_and_pooling_are_no_features_as_operations_either():
+    image = keras.Input((32, 32, 3))
+    x = keras.ops.pad(convolution(4, 2, "stem")(image), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    x = convolution(4, 1, "end")(keras.ops.max_pool(x, 3, 2))
+    assert names(encoder_levels(keras.Model(image, x))) == {2: "stem", 4: "end"}
+
+
 def test_the_size_that_a_layer_insists_on_gives_the_stride():
     image = keras.Input((32, 48, 3))
     x = convolution(4, 2, "stem")(image)

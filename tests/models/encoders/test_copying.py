@@ -1,0 +1,65 @@
+"""What a network's encoder is: a copy, for its image size, with the images as it wants them."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_atinet import Split, encoder_levels
+from keras_atinet.models.encoders.encoder import as_encoder
+
+
+def small(channels=3, size=None, name="small"):
+    """Strides 2 and 4, with models within, as ConvNeXt has them."""
+    image = keras.Input((size, size, channels))
+    x = layers.Conv2D(4, 3, 2, name="stem")(image)
+    down = keras.Sequential([layers.BatchNormalization(), layers.Conv2D(6, 2, 2)], name="down")
+    inner = keras.Input(x.shape[1:])
+    side = keras.Model(inner, layers.Conv2D(6, 2, 2)(inner), name="side")
+    x = layers.Add(name="sum")([down(x), side(x)])
+    return keras.Model(image, x, name=name)
+
+
+def levels_of(encoder, input_shape):
+    image = keras.Input(input_shape)
+    return keras.Model(image, [level.last for level in encoder(image)])
+
+
+def test_a_model_is_copied_with_its_weights_at_another_size():
+    model, x = small(size=33), np.random.default_rng(0).random((1, 33, 33, 3), "float32")
+    expected = keras.ops.convert_to_numpy(model(x))
+    encoder = as_encoder(model, (33, 33, 3), preprocessing="unit")
+    outputs = levels_of(encoder, (33, 33, 3))(x)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(outputs[-1]), expected)
+
+    encoder.model.set_weights([0 * weight for weight in encoder.model.get_weights()])
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(x)), expected)
+    other = as_encoder(model, (48, 64, 3), preprocessing="unit")
+    assert other.model.outputs[-1].shape == (None, 11, 15, 6)
+    assert [level.stride for level in encoder_levels(model)] == [2, 4] == list(other.strides)
+
+
+@pytest.mark.one_backend
+def test_the_dtype_reaches_layers_of_models_within():
+    encoder = as_encoder(small(), (32, 32, 3), dtype="mixed_bfloat16", preprocessing="unit")
+    down = encoder.model.get_layer("down")
+    assert {layer.compute_dtype for layer in down.layers} == {"bfloat16"}
+
+
+@pytest.mark.one_backend
+def test_four_bands():
+    split = {"tasks": ("depth",), "input_shape": (32, 32, 4), "filters": (4,) * 5}
+    with pytest.raises(ValueError, match=r"'small' takes images of 3 channels.*32, 4\).*Conv2D"):
+        Split(**split, encoder=small(), preprocessing="unit")
+    for encoder in (
+        {"encoder": small(4), "preprocessing": "unit"},
+        {"encoder": small(3), "preprocessing": layers.Conv2D(3, 1)},
+    ):
+        model = Split(**split, **encoder)
+        assert model(np.zeros((1, 32, 32, 4), "float32"))["depth"].shape == (1, 32, 32, 1)
+
+
+@pytest.mark.one_backend
+def test_a_size_too_small():
+    with pytest.raises(ValueError, match=r"'small' cannot be built for images of this size.*3, 3"):
+        as_encoder(small(), (3, 3, 3), preprocessing="unit")
