@@ -131,7 +131,10 @@ def _copy_weights(layer, copy):
     weights = {}
     layer.save_own_variables(weights)
     if weights:
-        copy.load_own_variables(weights)
+        # As arrays: on JAX a step gives away the memory of its weights, shared ones too.
+        copy.load_own_variables(
+            {key: keras.ops.convert_to_numpy(value) for key, value in weights.items()}
+        )
     for inner, inner_copy in zip(sublayers(layer), sublayers(copy), strict=True):
         _copy_weights(inner, inner_copy)
 

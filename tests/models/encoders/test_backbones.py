@@ -85,6 +85,8 @@ def test_a_network_is_saved_by_the_config_of_its_backbone(tmp_path):
     model = split(backbone, (24, 40, 3), freeze_batch_norm=True)
     for weight, copy in zip(backbone.get_weights(), model.encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(copy, weight)
+    pairs = zip(backbone.weights, model.encoder.weights, strict=True)
+    assert not any(weight.value is copy.value for weight, copy in pairs)
 
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
