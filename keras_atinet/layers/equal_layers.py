@@ -3,21 +3,16 @@
 import keras
 
 from keras_atinet.layers.convolution import Conv2D
+from keras_atinet.layers.copying import copy_layer
 from keras_atinet.layers.inference import InferenceConv2D
 from keras_atinet.layers.norm_folding import fold_norm
 
 
-def copy_layer(layer, dtype=None, name=None):
+def frozen_copy(layer, dtype=None, name=None):
     """A layer of the same class, config and weights, that is not trainable."""
-    copy = _from_config(layer, dtype, name)
-    if not isinstance(layer, keras.layers.Layer):
-        return copy
-    if layer.weights:
-        copy.build_from_config(layer.get_build_config())
-        copy.set_weights(layer.get_weights())
-    if isinstance(layer, keras.layers.Normalization):
-        copy.finalize_state()
-    copy.trainable = False
+    copy = copy_layer(layer, **_changes(layer, dtype, name))
+    if isinstance(layer, keras.layers.Layer):
+        copy.trainable = False
     return copy
 
 
@@ -38,7 +33,8 @@ def equal_convolution(conv, weights, dtype, name):
         return inference_conv(conv, *weights, name or conv.name, dtype, conv.activation)
     if is_depthwise(conv):
         return _depthwise(conv, *weights, name or conv.name, dtype)
-    folded = _from_config(conv, dtype, name, use_bias=True)
+    changes = _changes(conv, dtype, name)
+    folded = type(conv).from_config({**conv.get_config(), **changes, "use_bias": True})
     folded.build_from_config(conv.get_build_config())
     return _with_weights(folded, weights)
 
@@ -67,15 +63,14 @@ def _with_weights(layer, weights):
     return layer
 
 
-def _from_config(layer, dtype, name, **changes):
-    config = layer.get_config() | changes
+def _changes(layer, dtype, name):
+    """What the config of a layer gets of another dtype policy and name; None is its own."""
+    changes = {} if name is None else {"name": name}
     # A model that is copied as a whole has the policies of its layers.
     is_layer = isinstance(layer, keras.layers.Layer) and not isinstance(layer, keras.Model)
     if dtype is not None and is_layer:
-        config["dtype"] = dtype
-    if name is not None:
-        config["name"] = name
-    return type(layer).from_config(config)
+        changes["dtype"] = dtype
+    return changes
 
 
 def is_plain(conv):

@@ -14,8 +14,8 @@ from keras_atinet.layers.distillation import (
     TaskDistillation,
 )
 from keras_atinet.layers.equal_layers import (
-    copy_layer,
     equal_convolution,
+    frozen_copy,
     inference_conv,
     is_depthwise,
     is_plain,
@@ -51,7 +51,7 @@ def fold(layer, dtype=None, name=None):
     Returns:
         Function with the call arguments of `layer`, to be called as often as `layer` is.
     """
-    return copy_layer(layer, dtype, name)
+    return frozen_copy(layer, dtype, name)
 
 
 @fold.register
@@ -164,7 +164,7 @@ def _(layer: PredictionHead, dtype=None, name=None):
 @fold.register
 def _(layer: keras.layers.Conv2D, dtype=None, name=None):
     if not (is_plain(layer) or is_depthwise(layer)):
-        return copy_layer(layer, dtype, name)
+        return frozen_copy(layer, dtype, name)
     kernel, *bias = layer.get_weights()
     bias = bias[0] if bias else np.zeros(layer.filters, "float32")
     return equal_convolution(layer, [kernel, bias], dtype, name)
@@ -180,7 +180,7 @@ def _(layer: keras.layers.MaxPooling2D, dtype=None, name=None):
     window = layer.pool_size, layer.strides, layer.padding, layer.data_format
     is_known = type(layer) in (MaxPooling2D, keras.layers.MaxPooling2D)
     if not is_known or window != ((2, 2), (2, 2), "valid", "channels_last"):
-        return copy_layer(layer, dtype, name)
+        return frozen_copy(layer, dtype, name)
     return InferenceMaxPooling2D(dtype=policy_of(layer, dtype), name=name or layer.name)
 
 
@@ -201,7 +201,7 @@ def _(layer: BilinearResizing, dtype=None, name=None):
 
 def _leave_out(layer, dtype=None, name=None):
     if type(layer) not in _OF_TRAINING:  # a subclass may do something at inference
-        return copy_layer(layer, dtype, name)
+        return frozen_copy(layer, dtype, name)
     return lambda x: x
 
 

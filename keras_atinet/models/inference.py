@@ -7,7 +7,7 @@ import keras
 
 from keras_atinet.internals import graph_calls, is_functional, run_graph
 from keras_atinet.layers import MaxPooling2DWithArgmax
-from keras_atinet.layers.equal_layers import copy_layer, fold_convolution
+from keras_atinet.layers.equal_layers import fold_convolution, frozen_copy
 from keras_atinet.layers.folding import fold
 from keras_atinet.layers.norm_folding import is_convolution, is_norm_of
 from keras_atinet.models.arguments import check_divisible
@@ -81,7 +81,7 @@ class _Folded:
     def _make(self, operation, model):
         name = self._new_name(operation.name, model)
         if operation in self._kept:
-            return copy_layer(operation, self._dtype, name)
+            return frozen_copy(operation, self._dtype, name)
         if is_functional(operation):
             return lambda inputs, *ignored, **options: self._run(operation, inputs)
         if operation in self._folded_norms:

@@ -6,6 +6,7 @@ import types
 import keras
 
 from keras_atinet.internals import sublayers
+from keras_atinet.layers.copying import copy_weights
 from keras_atinet.models.encoders.copying import check_channels
 from keras_atinet.models.encoders.levels import encoder_levels
 
@@ -52,7 +53,7 @@ def backbone_at(model, input_shape, dtype=None):
             f"Received: input_shape={tuple(input_shape)}. Some (MiT, DINOv2) take squares only. "
             f"It says: {' '.join(reason)}"
         ) from error
-    _copy_weights(model, copy)
+    copy_weights(model, copy)
     return copy
 
 
@@ -100,7 +101,12 @@ class BackboneFeatures(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**keras.saving.deserialize_keras_object(config))
+        config = keras.saving.deserialize_keras_object(config)
+        features = config["encoder_features"]
+        if features is not None:
+            # Keys of JSON are texts.
+            features = {int(stride): names for stride, names in features.items()}
+        return cls(**{**config, "encoder_features": features})
 
 
 def import_backbones(config):
@@ -124,19 +130,6 @@ def _layers_within(layer):
     yield layer
     for inner in sublayers(layer):
         yield from _layers_within(inner)
-
-
-def _copy_weights(layer, copy):
-    # As in a file, so that DINOv2 interpolates its position embeddings for the new size.
-    weights = {}
-    layer.save_own_variables(weights)
-    if weights:
-        # As arrays: on JAX a step gives away the memory of its weights, shared ones too.
-        copy.load_own_variables(
-            {key: keras.ops.convert_to_numpy(value) for key, value in weights.items()}
-        )
-    for inner, inner_copy in zip(sublayers(layer), sublayers(copy), strict=True):
-        _copy_weights(inner, inner_copy)
 
 
 def _names_keras_hub(config):

@@ -3,6 +3,7 @@
 import keras
 
 from keras_atinet.internals import tensorflow_only_if_imported
+from keras_atinet.layers.copying import copy_weights
 
 
 def copy_at(model, input_shape, dtype=None, source=""):
@@ -37,10 +38,10 @@ def copy_at(model, input_shape, dtype=None, source=""):
             f"The encoder '{source}' cannot be built for images of this size; it may need larger "
             f"ones. Received: input_shape={tuple(input_shape)}. Keras says: {error}"
         ) from error
-    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    layers = {layer.name: layer for layer in model.layers}
     for layer in new.layers:
         if layer.weights:  # The input may have another name.
-            layer.set_weights(weights[layer.name])
+            copy_weights(layers[layer.name], layer)
     return new
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_atinet.internals import graph_nodes
+from keras_atinet.layers.copying import copy_layer
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 CAFFE_MEAN = np.array([103.939, 116.779, 123.68])  # blue, green, red
@@ -129,12 +130,7 @@ def _copies(preprocessing):
                 f"`preprocessing` must be one of {tuple(MODES)} or a Keras layer. "
                 f"Received: preprocessing={preprocessing!r}."
             )
-    copies = [type(layer).from_config(layer.get_config()) for layer in layers]
-    for layer, copy in zip(layers, copies, strict=True):
-        if layer.built and layer.weights:
-            copy.build_from_config(layer.get_build_config())
-            copy.set_weights(layer.get_weights())
-    return copies
+    return [copy_layer(layer) for layer in layers]
 
 
 def _mode_of_graph(model):

@@ -82,7 +82,8 @@ def test_pyramid_outputs_as_an_attribute_make_no_backbone():
 
 def test_a_network_is_saved_by_the_config_of_its_backbone(tmp_path):
     backbone, x = Backbone((32, 32, 3)), np.random.default_rng(0).random((1, 24, 40, 3), "float32")
-    model = split(backbone, (24, 40, 3), freeze_batch_norm=True)
+    features = {2: "stem", 8: ("end", "end")}
+    model = split(backbone, (24, 40, 3), freeze_batch_norm=True, encoder_features=features)
     for weight, copy in zip(backbone.get_weights(), model.encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(copy, weight)
     pairs = zip(backbone.weights, model.encoder.weights, strict=True)
@@ -91,6 +92,8 @@ def test_a_network_is_saved_by_the_config_of_its_backbone(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(array(loaded(x)["depth"]), array(model(x)["depth"]), atol=1e-6)
+    levels = [(level.stride, level.names) for level in encoder_levels(loaded)]
+    assert levels == [(2, ("stem", "stem")), (8, ("end", "end"))]
     frozen = [layer.name for layer in loaded.encoder.layers if not layer.trainable]
     assert frozen == ["middle_norm"]
 

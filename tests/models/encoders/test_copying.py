@@ -12,7 +12,9 @@ from keras_atinet.models.encoders.encoder import as_encoder
 def small(channels=3, size=None, name="small"):
     """Strides 2 and 4, with models within, as ConvNeXt has them."""
     image = keras.Input((size, size, channels))
-    x = layers.Conv2D(4, 3, 2, name="stem")(image)
+    scaling = layers.Normalization(name="scaling")
+    scaling.adapt(np.arange(6 * channels, dtype="float32").reshape(1, 2, 3, channels))
+    x = layers.Conv2D(4, 3, 2, name="stem")(scaling(image))
     down = keras.Sequential([layers.BatchNormalization(), layers.Conv2D(6, 2, 2)], name="down")
     inner = keras.Input(x.shape[1:])
     side = keras.Model(inner, layers.Conv2D(6, 2, 2)(inner), name="side")

@@ -86,11 +86,13 @@ def test_a_mode_or_a_layer_replaces_what_is_known():
     assert preprocessing_for(model, "unit") == []
     np.testing.assert_array_equal(preprocessed(model, images, "tf"), 0 * images)
 
-    layer = layers.Conv2D(3, 1)
-    expected = keras.ops.convert_to_numpy(layer(images))
-    (copy,) = preprocessing_for(model, layer)
-    assert copy is not layer
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(copy(images)), expected)
+    adapted = layers.Normalization()
+    adapted.adapt(np.arange(18, dtype="float32").reshape(1, 2, 3, 3))
+    for layer in (layers.Conv2D(3, 1), adapted):
+        expected = keras.ops.convert_to_numpy(layer(images))
+        (copy,) = preprocessing_for(model, layer)
+        assert copy is not layer
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(copy(images)), expected)
 
 
 @pytest.mark.one_backend
