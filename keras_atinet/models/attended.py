@@ -11,7 +11,7 @@ import itertools
 from keras_atinet.layers import BilinearResizing, BilinearUpSampling2D, ConvBlock
 from keras_atinet.models.decoders.unet import unet
 from keras_atinet.models.encoders import Level
-from keras_atinet.models.segnet import segnet_decoder, segnet_encoder
+from keras_atinet.models.segnet import segnet_decoder, segnet_encoder, width_at
 
 
 def attended_network(image, encoder, filters, dtype=None):
@@ -93,7 +93,7 @@ class AttendedEncoder:
 
 
 def _projected(level, filters, dtype):
-    width = filters[min(level.stride.bit_length() - 1, 4)]
+    width = width_at(filters, level.stride)
 
     def project(x, name):
         return ConvBlock(width, 1, dtype=dtype, name=f"projection_stride_{level.stride}_{name}")(x)

@@ -60,6 +60,8 @@ def load_matching_weights(model, source):
             variable.assign(keras.ops.convert_to_numpy(value))
             taken.append(variable.path)
             unused.pop(id(value), None)
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # computes what it works with
     if not taken:
         raise ValueError(
             "`load_matching_weights` needs weights of the same names and shapes. "

@@ -62,6 +62,11 @@ def decoder_width(filters, level):
     return filters[max(level - 2, 0)]
 
 
+def width_at(filters, stride):
+    """Width of a network at a stride, a power of two: five ints, at 1, 2, 4, 8, and from 16 on."""
+    return filters[min(stride.bit_length() - 1, 4)]
+
+
 def _conv_blocks(x, widths, name, deep, dtype):
     outputs = []
     for index, width in enumerate(widths, 1):

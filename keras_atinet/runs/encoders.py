@@ -20,7 +20,7 @@ def encoder_facts(model):
     layers = [_described(layer) for layer in config["preprocessing"]]
     return {
         "encoder": f"{config['source']}; {size:,} parameters, {_training(model)}",
-        "levels": "; ".join(_levels(config["strides"], config["names"], encoder.outputs)),
+        "levels": "; ".join(map(str, model.encoder_levels)),
         "preprocessing": ", ".join(layers) or "none, RGB in [0, 1]",
     }
 
@@ -33,18 +33,6 @@ def _training(model):
         return f"frozen for {epochs} more epoch{'s' if epochs > 1 else ''}"
     factor = (model.get_compile_config() or {}).get("encoder_lr_multiplier")
     return "trained" if factor is None else f"trained at {factor:g} of the learning rate"
-
-
-def _levels(strides, names, outputs):
-    for stride, pair, tensors in zip(strides, names, _pairs(outputs), strict=True):
-        features = [
-            f"{name} ({tensor.shape[-1]})" for name, tensor in zip(pair, tensors, strict=True)
-        ]
-        yield f"stride {stride}: {' ... '.join(dict.fromkeys(features))}"
-
-
-def _pairs(outputs):
-    return list(zip(outputs[::2], outputs[1::2], strict=True))
 
 
 def _described(layer):

@@ -115,21 +115,8 @@ def encoder_options(settings):
 
 
 def open_encoder(name):
-    """What networks take as `encoder`: the model of a `.keras` file, or a name as it is.
-
-    Raises:
-        ValueError: if the file holds a whole network of this package.
-    """
-    if not _is_file(name):
-        return name
-    encoder = keras.saving.load_model(name, compile=False)
-    if isinstance(encoder, models.MultiTaskModel):
-        raise ValueError(
-            "`encoder` must be a functional `keras.Model` of images, without a decoder. "
-            f"Received: '{name}', a {type(encoder).__name__}. To begin with its weights, "
-            "use the setting `weights`."
-        )
-    return encoder
+    """What networks take as `encoder`: the model of a `.keras` file, or a name as it is."""
+    return keras.saving.load_model(name, compile=False) if _is_file(name) else name
 
 
 def get_optimizer(settings):

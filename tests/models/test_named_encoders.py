@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_atinet.internals import tensorflow_only_if_imported
-from keras_atinet.models.encoders import build_encoder, encoder_names
+from keras_atinet.models.encoders import build_encoder, encoder_levels, encoder_names
 from keras_atinet.models.encoders import weights as encoder_weights
 from keras_atinet.models.encoders.weights import load_encoder_weights
 
@@ -67,6 +67,19 @@ def features(model, x):
     outputs = {key: model.get_layer(name).output for key, name in names.items()}
     part = keras.Model(model.input, {**outputs, "top": model.output})
     return keras.tree.map_structure(keras.ops.convert_to_numpy, part(x))
+
+
+def test_levels_end_with_blocks_in_a_model_from_a_file_too(model):
+    loaded = type(model).from_config(model.get_config())
+    levels = [(level.stride, level.names) for level in encoder_levels(loaded)]
+    assert levels == [(level.stride, level.names) for level in encoder_levels(model)]
+    assert [last for _, (_, last) in levels] == [
+        "stride2_block1",
+        "stride4_block2",
+        "stride8_block2",
+        "stride16_block6",
+        "stride32_block5",
+    ]
 
 
 @pytest.mark.parametrize("number", [0, 2])

@@ -56,7 +56,7 @@ def test_the_encoder_of_a_file(encoder_file):
     assert model.get_compile_config()["encoder_lr_multiplier"] == 0.1
     facts = runs.encoder_facts(model)
     assert facts["encoder"] == "own; 132 parameters, trained at 0.1 of the learning rate"
-    assert facts["levels"] == "stride 2: conv_0 (2); stride 4: conv_1 (4)"
+    assert facts["levels"] == "stride 2: conv_0 (2 channels); stride 4: conv_1 (4 channels)"
     assert facts["preprocessing"] == "none, RGB in [0, 1]"
 
 
@@ -73,7 +73,7 @@ def test_an_encoder_that_is_frozen(encoder_file):
 @pytest.mark.one_backend
 def test_a_whole_network_is_no_encoder(encoder_file, tmp_path):
     runs.get_model(of_encoder(encoder_file), ["depth"]).save(tmp_path / "whole.keras")
-    with pytest.raises(ValueError, match=r"without a decoder.*a Split.*`weights`"):
+    with pytest.raises(ValueError, match=r"without a decoder.*a Split.*`--weights`"):
         runs.get_model(of_encoder(tmp_path / "whole.keras"), ["depth"])
 
 

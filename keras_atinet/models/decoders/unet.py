@@ -1,7 +1,5 @@
-import math
-
 from keras_atinet.layers import BilinearResizing, ConvBlock
-from keras_atinet.models.segnet import decoder_width
+from keras_atinet.models.segnet import width_at
 
 
 def unet(levels, filters, decoder_filters=None, dtype=None, bottleneck=None, name="decoder"):
@@ -13,8 +11,8 @@ def unet(levels, filters, decoder_filters=None, dtype=None, bottleneck=None, nam
     Args:
         levels: list of `Level`, finest first.
         filters: five ints, the network's widths.
-        decoder_filters: optional ints, the width of each `d_j`, finest first. Defaults to that of
-            the network's level above.
+        decoder_filters: optional ints, the width of each `d_j`, finest first. Defaults to those
+            of the network at half the stride, as in SegNet.
         dtype: dtype policy of the layers.
         bottleneck: KerasTensor to start from. Defaults to the deepest level's `q`.
         name: str, prefix of the layers' names.
@@ -26,7 +24,7 @@ def unet(levels, filters, decoder_filters=None, dtype=None, bottleneck=None, nam
     Reference: U-Net, Ronneberger et al., MICCAI 2015, with bilinear resizing.
     """
     *skips, deepest = levels
-    widths = decoder_filters or [_width(filters, level.stride) for level in skips]
+    widths = decoder_filters or [width_at(filters, max(level.stride // 2, 1)) for level in skips]
     x = deepest.last if bottleneck is None else bottleneck
     upsampled, outputs = [], []
     for level, width in reversed(list(zip(skips, widths, strict=True))):
@@ -37,8 +35,3 @@ def unet(levels, filters, decoder_filters=None, dtype=None, bottleneck=None, nam
         x = ConvBlock(width, dtype=dtype, name=f"{prefix}_2")(x)
         outputs.append(x)
     return upsampled[::-1], outputs[::-1]
-
-
-def _width(filters, stride):
-    level = round(math.log2(stride)) + 1
-    return decoder_width(filters, min(level, len(filters) + 1))

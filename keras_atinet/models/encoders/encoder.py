@@ -14,6 +14,7 @@ from keras_atinet.models.encoders.levels import Level, encoder_levels, functiona
 from keras_atinet.models.encoders.named import build_encoder
 from keras_atinet.models.encoders.preprocessing import preprocessed_shape, preprocessing_for
 from keras_atinet.models.encoders.token_pyramid import is_of_pyramid
+from keras_atinet.models.multi_task_model import MultiTaskModel
 
 SEGNET = "the SegNet of the paper"
 
@@ -29,16 +30,14 @@ class Encoder:
         model: functional `keras.Model` named `"encoder"`, from an image to the list
             `[p_1, q_1, p_2, q_2, ...]` of its levels' features, finest first.
         strides: sequence of ints, the stride of each level.
-        names: sequence of pairs of str, the names of each level's features.
         preprocessing: list of Keras layers from RGB in `[0, 1]` to what the model was trained on.
         source: str, which model this is, and its weights.
         frozen_epochs: int, for how many epochs `fit` leaves its weights as they are.
     """
 
-    def __init__(self, model, strides, names, preprocessing=(), source="", frozen_epochs=0):
+    def __init__(self, model, strides, preprocessing=(), source="", frozen_epochs=0):
         self.model = model
         self.strides = tuple(strides)
-        self.names = tuple(map(tuple, names))
         self.preprocessing = list(preprocessing)
         self.source = source
         self.frozen_epochs = frozen_epochs
@@ -63,7 +62,6 @@ class Encoder:
         return {
             "model": serialize(self.model),
             "strides": list(self.strides),
-            "names": [list(pair) for pair in self.names],
             "preprocessing": [serialize(layer) for layer in self.preprocessing],
             "source": self.source,
             "frozen_epochs": self.frozen_epochs,
@@ -124,6 +122,7 @@ def as_encoder(
             "Load them into the model: `encoder.load_weights(path)`."
         )
     else:
+        _check_no_network(encoder)
         functional_encoder(encoder)
         source, model = encoder.name, encoder
         if is_backbone(encoder):
@@ -146,7 +145,6 @@ def as_encoder(
     return Encoder(
         part,
         [level.stride for level in levels],
-        [level.names for level in levels],
         layers,
         source,
         0 if isinstance(freeze_encoder, bool) else freeze_encoder,
@@ -166,6 +164,15 @@ def _all_layers(layer):
     for inner in sublayers(layer):
         yield inner
         yield from _all_layers(inner)
+
+
+def _check_no_network(encoder):
+    if isinstance(encoder, MultiTaskModel):
+        raise ValueError(
+            "`encoder` must be a functional `keras.Model` of images, without a decoder. "
+            f"Received: '{encoder.name}', a {type(encoder).__name__}. To begin with its weights, "
+            "use `load_matching_weights`; on the command line, `--weights`."
+        )
 
 
 def _check_freezing(freeze_encoder):

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_atinet.internals import graph_nodes, output_specs
+from keras_atinet.internals import graph_nodes, is_functional, output_specs
 
 PROBE_SIZES = 256, 512
 
@@ -68,9 +68,11 @@ def cut_nodes(model):
 
 def nested_graph(operation):
     """The graph of a model within a model, as a functional model; `None` for all else."""
-    if isinstance(operation, keras.Sequential) and operation.built:
+    if not is_functional(operation):
+        return None
+    if isinstance(operation, keras.Sequential):
         return keras.Model(operation.inputs, operation.outputs)
-    return operation if isinstance(operation, keras.Function) else None
+    return operation
 
 
 def _probe(model, inputs):

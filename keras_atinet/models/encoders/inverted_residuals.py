@@ -1,11 +1,13 @@
 """Networks of inverted residual blocks: EfficientNet-Lite and MobileNetV2."""
 
+import re
 from typing import NamedTuple
 
 import keras
 
 STEM_FILTERS = 32
 TOP_FILTERS = 1280
+_BLOCK = re.compile(r"stride(\d+)_block\d+")
 
 
 class Stack(NamedTuple):
@@ -53,19 +55,27 @@ def inverted_residual_network(input_shape, stacks, padding, epsilon, name, dtype
     layers = _Layers(padding, epsilon, dtype)
     inputs = keras.Input(input_shape, name="image")
     x = layers.convolution(inputs, STEM_FILTERS, "stem", kernel_size=3, stride=2)
-    stride, index, last = 2, 0, {}
+    stride, index = 2, 0
     for stack in stacks:
         for block in range(stack.num_blocks):
             own_stride = stack.stride if block == 0 else 1
             stride, index = stride * own_stride, 1 if own_stride == 2 else index + 1
             x = layers.block(x, stack, own_stride, f"stride{stride}_block{index}")
-            last[stride] = x
     x = layers.convolution(x, TOP_FILTERS, "top")
-    model = keras.Model(inputs, x, name=name)
-    # Named as keras-hub's backbones name it. The walk would find the expansion of the next block,
-    # six times as many channels of the same features.
-    model.pyramid_outputs = last
-    return model
+    return keras.Model(inputs, x, name=name)
+
+
+def block_outputs(model):
+    """The outputs of the last block at each stride, where blocks are named as here.
+
+    By their names, which files keep. The walk through the graph would find the expansion of the
+    next block, six times as many channels of the same features.
+
+    Returns:
+        Dict, stride -> KerasTensor; empty for other models.
+    """
+    named = ((_BLOCK.fullmatch(operation.name), operation) for operation in model.operations)
+    return {int(match[1]): operation.output for match, operation in named if match}
 
 
 class _Layers:

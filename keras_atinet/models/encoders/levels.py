@@ -14,6 +14,7 @@ from keras_atinet.models.encoders.graph import (
     nested_graph,
     tensor_strides,
 )
+from keras_atinet.models.encoders.inverted_residuals import block_outputs
 from keras_atinet.models.encoders.token_pyramid import has_tokens, token_pyramid
 
 
@@ -50,9 +51,10 @@ def encoder_levels(model, encoder_features=None):
 
     At each stride these are `p`, the output of its first block, and `q`, of its last. In this
     order they come from `encoder_features`; from `model.pyramid_outputs`, as keras-hub's backbones
-    have it; from the graph: `q` is the last tensor of a stride through which every path from the
-    image to the output runs and that is no padding, pooling or normalization, `p` the first such
-    tensor that ends a block. A stride that the encoder lacks is left out.
+    have it, or the blocks of an encoder built here; from the graph: `q` is the last tensor of a
+    stride through which every path from the image to the output runs and that is no padding,
+    pooling or normalization, `p` the first such tensor that ends a block. A stride that the encoder
+    lacks is left out.
 
     Args:
         model: functional `keras.Model` with one input `(height, width, channels)`; or a network of
@@ -82,6 +84,7 @@ def encoder_levels(model, encoder_features=None):
         return of_network
     pyramid = getattr(model, "pyramid_outputs", None)
     model = functional_encoder(model)
+    pyramid = pyramid or block_outputs(model)
     if encoder_features is not None:
         levels = _named_levels(model, encoder_features)
     elif has_tokens(model):
@@ -126,7 +129,7 @@ def functional_encoder(model):
 
 
 def _pyramid_levels(model, pyramid, found):
-    """Levels of keras-hub's `pyramid_outputs`, and the finer ones of the walk."""
+    """Levels of `pyramid_outputs` or `block_outputs`, and the finer ones of the walk."""
     found, probed, last = {level.stride: level for level in found}, tensor_strides(model), {}
     for tensor in pyramid.values():
         # Keys are no strides: some backbones call their stride 4 "P1".

@@ -7,6 +7,7 @@ from keras import layers
 
 from keras_atinet import Split, encoder_levels
 from keras_atinet.models.encoders.encoder import as_encoder
+from keras_atinet.models.matching_weights import load_matching_weights
 
 
 def small(channels=3, size=None, name="small"):
@@ -39,6 +40,18 @@ def test_a_model_is_copied_with_its_weights_at_another_size():
     other = as_encoder(model, (48, 64, 3), preprocessing="unit")
     assert other.model.outputs[-1].shape == (None, 11, 15, 6)
     assert [level.stride for level in encoder_levels(model)] == [2, 4] == list(other.strides)
+
+
+def test_an_adapted_normalization_works_with_the_mean_that_it_takes():
+    def model(values):
+        image, layer = keras.Input((1, 2, 1)), keras.layers.Normalization(name="scaling")
+        layer.adapt(np.array(values, "float32").reshape(1, 1, 2, 1))
+        return keras.Model(image, layer(image))
+
+    new, old = model([0, 1]), model([5, 9])
+    load_matching_weights(new, old)
+    x = np.array([[[[5.0], [9.0]]]], "float32")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(new(x)).ravel(), [-1, 1], atol=1e-5)
 
 
 @pytest.mark.one_backend

@@ -112,6 +112,12 @@ def test_images_are_brought_to_the_encoders_range():
 
 
 @pytest.mark.one_backend
+def test_a_whole_network_is_no_encoder():
+    with pytest.raises(ValueError, match=r"without a decoder.*a Split.*`load_matching_weights`"):
+        split(split(tiny()))
+
+
+@pytest.mark.one_backend
 def test_more_channels_and_a_size_that_no_stride_divides():
     model = split(tiny(channels=4), (19, 27, 4))
     assert model.output["depth"].shape == (None, 19, 27, 1)

@@ -161,6 +161,17 @@ class Subclassed(keras.Model):
     pass
 
 
+class Overridden(keras.Model):
+    """A graph that does not tell what the model computes."""
+
+    def __init__(self):
+        model = plain()
+        super().__init__(model.inputs, model.outputs)
+
+    def call(self, inputs):
+        return 2 * super().call(inputs)
+
+
 def two_inputs():
     images = [keras.Input((None, None, 3)) for _ in range(2)]
     return keras.Model(images, keras.layers.Add()(images))
@@ -177,6 +188,7 @@ def vectors():
     [
         ("resnet50", None, r"functional `keras.Model`.*Received: 'resnet50'"),
         (Subclassed, None, r"functional `keras.Model`, whose graph.*Received: <Subclassed"),
+        (Overridden, None, r"functional `keras.Model`, whose graph.*Received: <Overridden"),
         (two_inputs, None, r"takes one image.*inputs of shapes \[\(None, None, None, 3\), \("),
         (vectors, None, r"at two strides or more.*'vectors', where none.*shapes \[\(None, 3\)\]"),
         (sequential, None, r"within its layers \['plain'\] are not seen: .*preprocessing="),
