@@ -12,6 +12,7 @@ from keras_atinet import MultiTaskModel, Task, losses, metrics
 from keras_atinet.balancing import Balancer
 from keras_atinet.layers import ConvBlock
 from keras_atinet.models.arguments import standardize_arguments
+from keras_atinet.models.encoders import as_encoder
 from keras_atinet.models.heads import prediction_heads
 
 FILE = pathlib.Path(__file__).parents[1] / "CONTRIBUTING.md"
@@ -21,7 +22,7 @@ NAMES = {
     **{"keras": keras, "np": np, "ops": ops, "pytest": pytest, "losses": losses},
     **{"Task": Task, "Balancer": Balancer, "MultiTaskModel": MultiTaskModel, "metrics": metrics},
     **{"ConvBlock": ConvBlock, "prediction_heads": prediction_heads},
-    "standardize_arguments": standardize_arguments,
+    **{"as_encoder": as_encoder, "standardize_arguments": standardize_arguments},
 }
 
 

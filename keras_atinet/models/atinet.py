@@ -52,8 +52,9 @@ class ATINet(MultiTaskModel):
         preprocessing: what brings images in `[0, 1]` to the values that the encoder was trained
             on: `"unit"`, `"rgb255"`, `"tf"`, `"torch"`, `"caffe"`, a Keras layer or a list of
             layers. Defaults to what is known of the encoder.
-        freeze_encoder: `True`, the encoder is not trained, or int, not for so many epochs.
-            Defaults to `False`.
+        freeze_encoder: `True`, the encoder is not trained, or int, not for so many epochs, in which
+            its BatchNorms use and track the batches' statistics all the same, unless
+            `freeze_batch_norm`. Defaults to `False`.
         freeze_batch_norm: bool, the BatchNorms of the encoder keep their statistics and weights.
             Defaults to `False`.
 

@@ -31,9 +31,10 @@ class EncoderTraining:
 
     @property
     def frozen_encoder_epochs(self):
-        """Int, for how many epochs more `fit` leaves the encoder as it is. Can be set.
+        """Int, for how many epochs more `fit` takes no step with the encoder's weights. Can be set.
 
-        Only where the network was made with `freeze_encoder=<epochs>`; else 0.
+        Only where the network was made with `freeze_encoder=<epochs>`; else 0. The statistics of
+        its BatchNorms move, unless it was made with `freeze_batch_norm=True` too.
         """
         if self._frozen_epochs is None:
             return 0

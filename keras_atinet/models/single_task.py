@@ -10,12 +10,13 @@ from keras_atinet.models.shared_features import shared_features
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class SingleTask(MultiTaskModel):
-    """SegNet with one head: the baseline that every multi-task network is compared with.
+    """One encoder, decoder and head: the baseline that multi-task networks are compared with.
 
     Args:
         tasks: one task, as for `ATINet`. Defaults to `"segmentation"`.
         input_shape, filters, dtype: as for `ATINet`.
         name: str. Defaults to `"single_task"`.
+        encoder, decoder, decoder_filters, **encoder_options: as for `Split`.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
@@ -24,8 +25,7 @@ class SingleTask(MultiTaskModel):
         Dict with the one prediction, float32 `(batch, height, width, channels of the task)`.
 
     Raises:
-        ValueError: if there is more than one task, a size is not divisible by 32, `filters` are
-            not five ints.
+        ValueError: if there is more than one task; else as for `Split`.
 
     Example:
         >>> model = keras_atinet.SingleTask(tasks="depth", input_shape=(96, 128, 3))

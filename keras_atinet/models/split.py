@@ -10,13 +10,19 @@ from keras_atinet.models.shared_features import shared_features
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class Split(MultiTaskModel):
-    """Hard parameter sharing: one SegNet encoder and decoder, then a head per task.
+    """Hard parameter sharing: one encoder and decoder, by default SegNet's, then a head per task.
 
     Args:
         tasks, input_shape, filters, dtype: as for `ATINet`.
         deep: bool, doubles every ConvBlock, so that the network has about as many parameters as
-            the others; this is the paper's baseline. Defaults to `False`.
+            the others; this is the paper's baseline. On SegNet only. Defaults to `False`.
         name: str. Defaults to `"split"`.
+        encoder, **encoder_options: as for `ATINet`.
+        decoder: str, on an `encoder`: `"unet"` (from the deepest level to the finest),
+            `"segformer"` (all levels at the finest one's size, the cheapest) or `"aspp"` (the
+            deepest alone, with dilated convolutions). Defaults to `None`, which means `"unet"`.
+        decoder_filters: its widths: of `"unet"` one int for each level but the deepest, finest
+            first; of the others one. Defaults to `None`, which takes them from `filters`.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
@@ -25,10 +31,12 @@ class Split(MultiTaskModel):
         Dict task name -> float32 tensor `(batch, height, width, channels of the task)`.
 
     Raises:
-        ValueError: if a size is not divisible by 32, a task unknown, `filters` not five ints.
+        ValueError: as for `ATINet`, or if there is no such decoder, its widths do not fit it, or an
+            argument is for networks with an encoder, or without.
 
     Example:
         >>> model = keras_atinet.Split(deep=True)
+        >>> model = keras_atinet.Split(encoder="resnet50", decoder="segformer")
 
     Reference: MTAN, Liu et al., CVPR 2019, section 4.1.2.
     """

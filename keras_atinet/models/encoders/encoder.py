@@ -32,7 +32,7 @@ class Encoder:
         strides: sequence of ints, the stride of each level.
         preprocessing: list of Keras layers from RGB in `[0, 1]` to what the model was trained on.
         source: str, which model this is, and its weights.
-        frozen_epochs: int, for how many epochs `fit` leaves its weights as they are.
+        frozen_epochs: int, for how many epochs `fit` takes no step with its weights.
     """
 
     def __init__(self, model, strides, preprocessing=(), source="", frozen_epochs=0):
