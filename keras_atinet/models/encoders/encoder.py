@@ -1,5 +1,7 @@
 """An encoder as a part of a network: any functional model, at the network's image size."""
 
+import os
+
 import keras
 
 from keras_atinet.internals import sublayers
@@ -113,8 +115,10 @@ def as_encoder(
     _check_freezing(freeze_encoder)
     image_shape = preprocessed_shape(preprocessing, input_shape)
     if isinstance(encoder, str):
-        source = encoder if encoder_weights is None else f"{encoder}, {encoder_weights}"
         model = build_encoder(encoder, image_shape, dtype, encoder_weights)
+        # Of a file its name alone: who gets a network need not know its author's folders.
+        file = encoder_weights and os.path.basename(encoder_weights)
+        source = ", ".join(filter(None, (encoder, file)))
     elif encoder_weights is not None:
         raise ValueError(
             "`encoder_weights` is for an encoder given by its name; a model has its weights. "

@@ -112,6 +112,15 @@ def test_images_are_brought_to_the_encoders_range():
 
 
 @pytest.mark.one_backend
+def test_the_source_has_no_folders(monkeypatch):
+    module = "keras_atinet.models.encoders.encoder"
+    monkeypatch.setattr(f"{module}.build_encoder", lambda *arguments: tiny())
+    for weights, source in ((None, "tiny"), (pathlib.Path("/home/me/a.h5"), "tiny, a.h5")):
+        model = split("tiny", encoder_weights=weights)
+        assert model.get_config()["encoder"]["config"]["source"] == source
+
+
+@pytest.mark.one_backend
 def test_a_whole_network_is_no_encoder():
     with pytest.raises(ValueError, match=r"without a decoder.*a Split.*`load_matching_weights`"):
         split(split(tiny()))
