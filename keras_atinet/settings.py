@@ -87,7 +87,7 @@ PRETRAINED = {
     "encoder_weights": "imagenet",
     "epochs": 40,
     "batch_size": 8,
-    "learning_rate": 5e-4,
+    "learning_rate": 1e-3,  # of 5e-4, 1e-3 and 2e-3: docs/encoders.md
     "schedule": "cosine",
     "augment": "color",
 }
