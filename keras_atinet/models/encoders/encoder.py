@@ -84,6 +84,7 @@ def as_encoder(
     preprocessing=None,
     freeze_encoder=False,
     freeze_batch_norm=False,
+    **unknown,
 ):
     """The encoder of a network; see `keras_atinet.ATINet` for the arguments.
 
@@ -93,6 +94,7 @@ def as_encoder(
         `Encoder`, or None for SegNet.
 
     Raises:
+        TypeError: if an argument is unknown.
         ValueError: if it is none, does not take images of `input_shape`, or an argument does not
             fit it.
     """
@@ -103,6 +105,12 @@ def as_encoder(
         "freeze_encoder": freeze_encoder,
         "freeze_batch_norm": freeze_batch_norm,
     }
+    if unknown:
+        # Networks pass on what they do not know.
+        raise TypeError(
+            f"A network does not take the arguments {sorted(unknown)}. "
+            f"Its encoder takes {sorted(options)}."
+        )
     given = {name: value for name, value in options.items() if value not in (None, False)}
     if given and (encoder is None or isinstance(encoder, Encoder)):
         name, value = next(iter(given.items()))

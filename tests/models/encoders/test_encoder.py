@@ -167,3 +167,9 @@ def test_four_channels_as_the_guide_has_it():
     exec(code, names)
     kernel = names["model"].encoder.get_layer("Conv1").get_weights()[0]
     np.testing.assert_allclose(kernel[:, :, 3], kernel[:, :, :3].mean(axis=2), atol=1e-6)
+
+
+@pytest.mark.one_backend
+def test_an_unknown_argument_is_named():
+    with pytest.raises(TypeError, match="fillters"):
+        keras_atinet.ATINet(fillters=(4,) * 5)
