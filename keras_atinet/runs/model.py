@@ -66,12 +66,12 @@ def _is_file(name):
     return name is not None and bool(pathlib.Path(name).suffix)
 
 
-def get_model(settings, tasks):
-    """The compiled model."""
+def get_model(settings, tasks, encoder=None):
+    """The compiled model; on `encoder`, if there is one, instead of that of the settings."""
     balancer = settings["balancer"]
     if balancer == "dwa":
         balancer = DynamicWeightAverage(settings["temperature"])
-    model = get_network(settings, tasks)
+    model = get_network(settings, tasks, encoder)
     model.compile(
         get_optimizer(settings),
         balancer,
@@ -81,19 +81,20 @@ def get_model(settings, tasks):
     return model
 
 
-def get_network(settings, tasks):
+def get_network(settings, tasks, encoder=None):
     """The model, not compiled."""
-    check_network(settings)
+    if encoder is None:
+        check_network(settings)
     return MODELS[settings["model"]](
         tasks=tasks,
         input_shape=(*settings["image_size"], 3),
         filters=settings["filters"],
         dtype=settings["dtype"],
-        **_options(settings),
+        **_options(settings, encoder),
     )
 
 
-def _options(settings):
+def _options(settings, encoder):
     """The arguments that not all networks have, or that are for encoders."""
     model, options = settings["model"], {}
     if model in _WITH_ATTENTION:
@@ -102,7 +103,7 @@ def _options(settings):
         return {**options, "deep": settings["deep_split"]} if model == "split" else options
     if model in _WITH_DECODERS:
         options |= {name: settings[name] for name in ("decoder", "decoder_filters")}
-    return options | encoder_options(settings)
+    return options | ({"encoder": encoder} if encoder else encoder_options(settings))
 
 
 def encoder_options(settings):

@@ -2,11 +2,13 @@
 
 import contextlib
 import csv
+import json
 import os
 import pathlib
 import re
 import shutil
 import time
+import zipfile
 
 import keras
 
@@ -54,6 +56,14 @@ class Backup(keras.callbacks.Callback):
     def epochs(self):
         """The number of finished epochs, 0 if there is no state."""
         return max(self._states(), default=0)
+
+    def network_config(self):
+        """What the newest state that is not damaged says of its network, a dict, maybe empty."""
+        for _, path in sorted(self._states().items(), reverse=True):
+            if path.suffix == ".keras" and not damage(path):
+                with zipfile.ZipFile(path) as archive:
+                    return json.loads(archive.read("config.json"))["config"]
+        return {}
 
     def restore(self, model, report=print):
         """Gives a compiled model the newest saved state that is not damaged, if there is one.

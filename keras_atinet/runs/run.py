@@ -3,6 +3,8 @@
 import math
 import pathlib
 
+import keras
+
 from keras_atinet.files import remove_unfinished, write_json
 from keras_atinet.models.saving import damage
 from keras_atinet.runs.config import read_config
@@ -82,6 +84,14 @@ class Run:
             return bool(rows)
         patience = settings["patience"]
         return bool(patience) and Patience(patience, second_phase(settings), rows).is_over()
+
+    def saved_encoder(self):
+        """The encoder of the network in the state to resume from, or None, for `get_model`.
+
+        What it was made from, a file or a package with weights, need not be there any more.
+        """
+        config = self.backup.network_config().get("encoder")
+        return config and keras.saving.deserialize_keras_object(config)
 
     def restore(self, model, report=print):
         """Gives a compiled model the state to resume from, and drops what the history has beyond.

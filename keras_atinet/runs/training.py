@@ -75,7 +75,7 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     for note in get_notes(sources.train, settings["tasks"]):
         report(f"Note: {note}")
     check_labels(sources[:2], tasks)
-    model = get_model(settings, tasks)
+    model = get_model(settings, tasks, run.saved_encoder())
     first = run.restore(model, report)
     if settings["weights"] and not first:
         file, _ = find_model(settings["weights"])

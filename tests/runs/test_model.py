@@ -1,3 +1,5 @@
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -84,3 +86,29 @@ def test_a_network_on_an_encoder_built_here_is_loaded(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.one_backend
+def test_a_run_resumes_without_what_its_encoder_was_made_from(encoder_file, tmp_path):
+    file = shutil.copy(encoder_file, tmp_path / "own.keras")
+    settings = of_encoder(file, epochs=2, num_samples=4, batch_size=4, freeze_encoder=1)
+    run = runs.Run(tmp_path / "run")
+
+    def stop(epoch, logs):
+        if epoch:
+            raise KeyboardInterrupt
+
+    def train(*callbacks):
+        runs.train(run, settings, "", verbose=0, report=lambda line: None, callbacks=callbacks)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(keras.callbacks.LambdaCallback(on_epoch_begin=stop))
+    file.unlink()
+    before = keras.saving.load_model(run.last).encoder.get_weights()
+    assert run.saved_encoder().source == "own"
+    train()
+    assert [int(row["epoch"]) for row in run.rows()] == [0, 1]
+    after = keras.saving.load_model(run.last).encoder.get_weights()
+    assert all((one != other).any() for one, other in zip(before, after, strict=True))
+    with pytest.raises(FileNotFoundError, match="no such `encoder`"):
+        runs.train(runs.Run(tmp_path / "new"), settings, "", verbose=0)

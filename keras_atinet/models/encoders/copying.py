@@ -6,6 +6,10 @@ from keras_atinet.internals import tensorflow_only_if_imported
 from keras_atinet.layers.copying import copy_weights
 
 
+class _NotCopiedError(ValueError):
+    """A layer's config does not make it again."""
+
+
 def copy_at(model, input_shape, dtype=None, source=""):
     """A copy of a functional model for another image size, with weights of its own.
 
@@ -24,15 +28,27 @@ def copy_at(model, input_shape, dtype=None, source=""):
     check_channels(model, input_shape, source)
 
     def copy(operation):
-        config = operation.get_config()
-        if isinstance(operation, keras.layers.Layer):
-            config = _adapted(config, dtype)
-        return type(operation).from_config(config)
+        try:
+            # Keras leaves the name out where a layer has no `get_config`.
+            config = {"name": operation.name, **operation.get_config()}
+            if isinstance(operation, keras.layers.Layer):
+                config = _adapted(config, dtype)
+            return type(operation).from_config(config)
+        except Exception as error:
+            what = str(error).strip().partition("\n")[0]
+            raise _NotCopiedError(
+                f"The layer '{operation.name}' of the encoder '{source}' cannot be copied, nor "
+                f"loaded from a file. Received: a {type(operation).__name__} "
+                f"({type(error).__name__}: {what}). Give it a `get_config` with all arguments of "
+                "its `__init__`, which must take `name` and `dtype`; or use Keras's layers."
+            ) from error
 
     image = keras.Input(input_shape, name=model.inputs[0].name)
     try:
         with tensorflow_only_if_imported():
             new = keras.models.clone_model(model, input_tensors=image, clone_function=copy)
+    except _NotCopiedError:
+        raise
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The encoder '{source}' cannot be built for images of this size; it may need larger "

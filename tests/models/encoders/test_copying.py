@@ -78,3 +78,33 @@ def test_four_bands():
 def test_a_size_too_small():
     with pytest.raises(ValueError, match=r"'small' cannot be built for images of this size.*3, 3"):
         as_encoder(small(), (3, 3, 3), preprocessing="unit")
+
+
+@pytest.mark.one_backend
+def test_layers_of_ones_own_are_copied_by_name_or_named_in_the_error():
+    class Halving(layers.Layer):
+        def __init__(self, filters, **kwargs):
+            super().__init__(**kwargs)
+            self.conv = layers.Conv2D(filters, 3, 2, "same")
+
+        def call(self, inputs):
+            return self.conv(inputs)
+
+    class Nameless(Halving):
+        def __init__(self, filters):
+            super().__init__(filters)
+
+    def model(layer):
+        image = keras.Input((None, None, 3))
+        first = layer(2)
+        return keras.Model(image, layer(3)(first(image)))
+
+    encoder = as_encoder(model(Halving), (20, 24, 3), preprocessing="unit")
+    assert [level.names[0] for level in encoder.levels] == ["halving", "halving_1"]
+    with pytest.raises(ValueError, match=r"'nameless' .*cannot be copied.*a Nameless \(TypeError"):
+        as_encoder(model(Nameless), (20, 24, 3), preprocessing="unit")
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(2, 3, 2, "same")(layers.Conv2D(2, 3, 2, "same")(image))
+    function = keras.Model(image, layers.Lambda(lambda x: x, name="twice")(x))
+    with pytest.raises(ValueError, match=r"'twice' .*a Lambda \(ValueError: .*use Keras's layers"):
+        as_encoder(function, (20, 24, 3), preprocessing="unit")
