@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 
 import numpy as np
@@ -64,13 +65,26 @@ def _read(path):
     try:
         if torch is None:
             return read_restricted(path)
+        _check_sums(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except OSError:
+        raise
+    # PyTorch reports what is no file of its by exceptions of many kinds.
+    except Exception as error:
         reason = f": {error}" if torch is None else ""  # PyTorch's advises to run its code
         raise ValueError(
-            f"'{path}' is no PyTorch file of weights alone (pickled code is refused){reason}. "
-            "Save `model.state_dict()` instead of the model."
+            f"'{path}' is no PyTorch file of weights alone (pickled code is refused), or a damaged "
+            f"one{reason}. Save `model.state_dict()` instead of the model."
         ) from error
+
+
+def _check_sums(path):
+    # PyTorch does not: damaged numbers are numbers to it.
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        if broken:
+            raise pickle.UnpicklingError(f"its {broken} is damaged")
 
 
 def _safe_torch():

@@ -228,6 +228,15 @@ def small(size=8, channels=3, filters=4):
     return keras.Model(image, x, name="encoder")
 
 
+@pytest.mark.one_backend
+def test_weights_of_a_training_that_failed(tmp_path):
+    model = small()
+    model.get_layer("conv_1").bias.assign([1, np.nan, 1, 1])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"finite numbers.*where conv_1/bias is not"):
+        load_encoder_weights(small(), "small", tmp_path / "model.keras")
+
+
 @pytest.mark.parametrize("ending", [".weights.h5", ".h5", ".keras"])
 def test_files_of_keras_are_loaded_whole_or_not_at_all(tmp_path, capsys, ending):
     path = tmp_path / f"model{ending}"

@@ -187,6 +187,18 @@ def test_anything_else_is_refused(kind, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["model.pt"]
 
 
+@pytest.mark.parametrize("content", [b"hello", b"", "damaged"])
+def test_a_file_that_pytorch_would_take_or_fail_over(torch, tmp_path, content):
+    path = tmp_path / "model.pt"
+    if content == "damaged":
+        torch.save({"a": torch.full((64,), 1.5)}, path)
+        value = np.float32(1.5).tobytes()
+        content = path.read_bytes().replace(4 * value, 4 * value[::-1], 1)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"no PyTorch file of weights alone .*or a damaged one"):
+        state_dict_arrays(path)
+
+
 def test_lists_that_share_their_parts_are_read_at_once(tmp_path):
     """As a tree these sixty opcodes would have 2**60 leaves."""
     path = tmp_path / "model.pt"

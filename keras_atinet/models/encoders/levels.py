@@ -158,8 +158,8 @@ def _named_levels(model, features):
         )
     levels, strides = [], tensor_strides(model)
     for stride, names in features.items():
-        names = [names, names] if isinstance(names, str) else list(names)
-        if len(names) != 2:
+        names = (names, names) if isinstance(names, str) else names
+        if not isinstance(names, (list, tuple)) or len(names) != 2:
             raise ValueError(
                 "`encoder_features` has one name for each stride, or two, of the first and of the "
                 f"last feature. Received: {names} for stride {stride}."

@@ -61,7 +61,17 @@ def load_encoder_weights(model, name, weights, partial=False):
     """
     path = find_weights(name, weights)
     num_set = _LOADERS[path.suffix](model, name, path, partial)
+    _check_finite(model, name, path)
     report(name, num_set, model, path.name)
+
+
+def _check_finite(model, name, path):
+    for variable in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+            raise ValueError(
+                f"Weights of `{name}` must be finite numbers. Received: '{path}', where "
+                f"{variable.path} is not. Use those of an earlier epoch."
+            )
 
 
 def report(name, num_set, model, source):
@@ -184,7 +194,7 @@ def _load_h5(model, name, path, partial):
             warnings.simplefilter("ignore")
             model.load_weights(path, skip_mismatch=partial)
         found = ""
-    except (ValueError, LookupError, OSError) as error:
+    except (ValueError, LookupError, OSError, RuntimeError) as error:
         found = f" ({str(error).splitlines()[0]})"
     kept = [
         (variable, array)

@@ -8,6 +8,7 @@ but refuses `learning_rate` and clips by the norm of each by itself.
 """
 
 import contextlib
+import math
 import numbers
 
 import keras
@@ -92,11 +93,12 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def multipliers(self, multipliers):
         multipliers = dict(multipliers or {})
         if not set(multipliers) <= set(self._groups) or not all(
-            isinstance(value, numbers.Real) and value > 0 for value in multipliers.values()
+            isinstance(value, numbers.Real) and 0 < value < math.inf
+            for value in multipliers.values()
         ):
             raise ValueError(
                 "`learning_rate_multipliers` must give groups of this network's weights, "
-                f"{sorted(self._groups)}, a number above 0. Received: {multipliers}."
+                f"{sorted(self._groups)}, a finite number above 0. Received: {multipliers}."
             )
         self._multipliers = multipliers
 

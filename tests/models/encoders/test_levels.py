@@ -195,6 +195,7 @@ def vectors():
         (plain, {}, r"at least two strides.*Received: encoder_features=\{\}"),
         (plain, {3: "last_2"}, r"powers of two.*Received: encoder_features=\{3: 'last_2'\}"),
         (plain, {4: ("a", "b", "c")}, r"one name for each stride, or two.*for stride 4"),
+        (plain, {4: 5}, r"one name for each stride, or two.*Received: 5 for stride 4"),
         (plain, {2: "lost_2"}, r"names 'lost_2', which 'plain' does not have. It has \['last_2'"),
         (plain, {2: "last_4"}, r"has 'last_4' for stride 2, but it has stride 4 in 'plain'"),
         (sequential, {2: "last_2"}, r"It is within its layer 'plain': give that one as"),
