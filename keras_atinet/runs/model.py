@@ -8,6 +8,7 @@ import keras
 from keras_atinet import models
 from keras_atinet.balancing import DynamicWeightAverage
 from keras_atinet.models.encoders import check_encoder
+from keras_atinet.runs.saved_model import open_model
 
 MODELS = {
     "single": models.SingleTask,
@@ -117,7 +118,7 @@ def encoder_options(settings):
 
 def open_encoder(name):
     """What networks take as `encoder`: the model of a `.keras` file, or a name as it is."""
-    return keras.saving.load_model(name, compile=False) if _is_file(name) else name
+    return open_model(name, compile=False) if _is_file(name) else name
 
 
 def get_optimizer(settings):

@@ -45,9 +45,24 @@ def load_model(file):
     Raises:
         ValueError: if the file cannot be loaded, or holds something else.
     """
+    model = open_model(file)
+    if not isinstance(model, models.MultiTaskModel):
+        raise ValueError(
+            "The model must be one of `keras_atinet`. "
+            f"Received: '{file}', a {type(model).__name__}."
+        )
+    return model
+
+
+def open_model(file, compile=True):
+    """The Keras model in a file.
+
+    Raises:
+        ValueError: if the file cannot be loaded.
+    """
     _check_complete(pathlib.Path(file))
     try:
-        model = keras.saving.load_model(file)
+        return keras.saving.load_model(file, compile=compile)
     # What the file asks for may be missing in many ways, which exceptions of many kinds report.
     except Exception as error:
         what = str(error).strip().partition("\n")[0]
@@ -55,9 +70,3 @@ def load_model(file):
             f"The model cannot be loaded. Received: '{file}' ({type(error).__name__}: {what}). "
             "If classes of your own are in it, import them before."
         ) from error
-    if not isinstance(model, models.MultiTaskModel):
-        raise ValueError(
-            "The model must be one of `keras_atinet`. "
-            f"Received: '{file}', a {type(model).__name__}."
-        )
-    return model

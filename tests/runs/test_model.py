@@ -75,6 +75,10 @@ def test_an_encoder_that_is_frozen(encoder_file):
 @pytest.mark.one_backend
 def test_a_whole_network_is_no_encoder(encoder_file, tmp_path):
     runs.get_model(of_encoder(encoder_file), ["depth"]).save(tmp_path / "whole.keras")
+    damaged = tmp_path / "damaged.keras"
+    damaged.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"model is damaged\. Received: .*damaged\.keras"):
+        runs.get_model(of_encoder(damaged), ["depth"])
     with pytest.raises(ValueError, match=r"without a decoder.*a Split.*`--weights`"):
         runs.get_model(of_encoder(tmp_path / "whole.keras"), ["depth"])
 
