@@ -19,6 +19,16 @@ from keras_atinet.models.encoders.token_pyramid import is_of_pyramid
 from keras_atinet.models.multi_task_model import MultiTaskModel
 
 SEGNET = "the SegNet of the paper"
+# Layers that move or mix images in training; the targets would stay where they are.
+_MOVING = tuple(
+    getattr(keras.layers, name)
+    for name in (
+        *("AugMix", "CutMix", "MixUp", "RandAugment", "RandomCrop", "RandomElasticTransform"),
+        *("RandomFlip", "RandomPerspective", "RandomRotation", "RandomShear"),
+        *("RandomTranslation", "RandomZoom"),
+    )
+    if hasattr(keras.layers, name)
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
@@ -148,6 +158,13 @@ def as_encoder(
         part = keras.Model(model.inputs[0], features, name="encoder")
     if model is encoder:
         part = copy_at(part, image_shape, dtype, source)
+    for layer in [*layers, *(inner for outer in [*layers, part] for inner in _all_layers(outer))]:
+        if isinstance(layer, _MOVING):
+            raise ValueError(
+                f"The encoder '{source}' would move or mix images in training, and not their "
+                f"targets. Received: the layer '{layer.name}' ({type(layer).__name__}). Leave it "
+                "out, and augment samples: `keras_atinet.data.pipeline(augment=...)`."
+            )
     if freeze_encoder is True:
         _freeze(part)
     if freeze_batch_norm:

@@ -173,3 +173,13 @@ def test_four_channels_as_the_guide_has_it():
 def test_an_unknown_argument_is_named():
     with pytest.raises(TypeError, match="fillters"):
         keras_atinet.ATINet(fillters=(4,) * 5)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("nested", [False, True])
+def test_layers_that_move_images_and_not_targets_are_refused(nested):
+    moving = keras.layers.RandomFlip("horizontal")
+    if nested:
+        moving = keras.Sequential([keras.Input((None, None, 3)), moving])
+    with pytest.raises(ValueError, match="RandomFlip"):
+        split(tiny(), preprocessing=moving)
