@@ -98,7 +98,7 @@ def get_network(settings, tasks, encoder=None):
 def _options(settings, encoder):
     """The arguments that not all networks have, or that are for encoders."""
     model, options = settings["model"], {}
-    if model in _WITH_ATTENTION:
+    if settings["remat"]:
         options["remat"] = settings["remat"]
     if settings["encoder"] is None:
         return {**options, "deep": settings["deep_split"]} if model == "split" else options
