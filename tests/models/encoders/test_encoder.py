@@ -64,6 +64,7 @@ def test_frozen_weights_stay_and_are_frozen_in_a_file(tmp_path):
     assert all(equal(loaded.encoder.get_weights(), model.encoder.get_weights()))
 
 
+@pytest.mark.one_backend
 def test_frozen_batch_norm_leaves_the_convolutions_to_train(tmp_path):
     model = split(tiny(), freeze_batch_norm=True)
     norms = [layer for layer in model.encoder.layers if "norm" in layer.name]
