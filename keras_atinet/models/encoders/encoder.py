@@ -158,13 +158,7 @@ def as_encoder(
         part = keras.Model(model.inputs[0], features, name="encoder")
     if model is encoder:
         part = copy_at(part, image_shape, dtype, source)
-    for layer in [*layers, *(inner for outer in [*layers, part] for inner in _all_layers(outer))]:
-        if isinstance(layer, _MOVING):
-            raise ValueError(
-                f"The encoder '{source}' would move or mix images in training, and not their "
-                f"targets. Received: the layer '{layer.name}' ({type(layer).__name__}). Leave it "
-                "out, and augment samples: `keras_atinet.data.pipeline(augment=...)`."
-            )
+    _refuse_moving(source, [*layers, part])
     if freeze_encoder is True:
         _freeze(part)
     if freeze_batch_norm:
@@ -178,6 +172,17 @@ def as_encoder(
         source,
         0 if isinstance(freeze_encoder, bool) else freeze_encoder,
     )
+
+
+def _refuse_moving(source, layers):
+    """Raises a ValueError if one of some layers, or a layer in them, moves or mixes images."""
+    for layer in [*layers, *(inner for outer in layers for inner in _all_layers(outer))]:
+        if isinstance(layer, _MOVING):
+            raise ValueError(
+                f"The encoder '{source}' would move or mix images in training, and not their "
+                f"targets. Received: the layer '{layer.name}' ({type(layer).__name__}). Leave it "
+                "out, and augment samples: `keras_atinet.data.pipeline(augment=...)`."
+            )
 
 
 def _freeze(part):
