@@ -10,7 +10,14 @@ import numpy as np
 from keras_atinet.data.kinds import array_kind
 from keras_atinet.data.preparation.description import DESCRIPTION, PRESENT, array_form
 from keras_atinet.data.preparation.packing import pack
-from keras_atinet.files import check_room, explaining, make_folder, read_json, write_json
+from keras_atinet.files import (
+    check_room,
+    explaining,
+    make_folder,
+    read_json,
+    remove_unfinished,
+    write_json,
+)
 
 _SYNC_SAMPLES = 32
 
@@ -35,6 +42,7 @@ class Appender:
         self._forms = {key: array_form(key, plan) for key in ("image", *plan["tasks"], PRESENT)}
         self.written = self._safe = 0
         make_folder(folder)
+        remove_unfinished(folder)
         if (folder / DESCRIPTION).is_file():
             self.written = self._safe = read_json(folder / DESCRIPTION)["written"]
         check_room(folder, self._missing_bytes())

@@ -138,10 +138,13 @@ def test_ctrl_c_loses_nothing(tmp_path):
         prepare(source, tmp_path, verbose=0)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".train.lock", "train.part"]
     assert prepared_splits(tmp_path) == []
+    # What a process leaves that is killed while it writes the description.
+    (tmp_path / "train.part" / "prepared.json.1.part").mkdir()
     source = Scenes()
     (prepared,) = prepare(source, tmp_path, verbose=0)
     assert min(source.read) == 7
     assert [entry.name for entry in tmp_path.iterdir()] == ["train"]
+    assert not list((tmp_path / "train").glob("*.part"))
     assert_reads_back(prepared, Scenes())
     # A third call finds everything done.
     source = Scenes()
