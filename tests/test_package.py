@@ -36,6 +36,7 @@ ORDER = [
     "visualization",
     "evaluation",
     "runs",
+    "prediction",
     "tuning",
     "report",
     "study",

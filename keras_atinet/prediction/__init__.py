@@ -1,0 +1,1 @@
+"""Predictions for pictures of any kind and size."""
