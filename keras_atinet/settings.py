@@ -28,6 +28,7 @@ AUGMENTATIONS = ("mirror", "color", "full", "none")
 DECODERS = ("unet", "segformer", "aspp")
 
 ROOMS = "rooms"
+DEFAULT_PRESET = "split_efficientnet_lite2_nyuv2"
 DEFAULT = {
     "data": ROOMS,
     "splits": ["train", "test"],

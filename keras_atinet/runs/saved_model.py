@@ -39,13 +39,17 @@ def _check_complete(file):
         raise ValueError(f"The model is damaged. Received: '{file}' ({found}).{other}")
 
 
-def load_model(file):
+def load_model(file, compile=True):
     """The `MultiTaskModel` in a file.
+
+    Args:
+        file: path, the first of what `find_model` returns.
+        compile: bool, whether it is compiled as it was saved.
 
     Raises:
         ValueError: if the file cannot be loaded, or holds something else.
     """
-    model = open_model(file)
+    model = open_model(file, compile)
     if not isinstance(model, models.MultiTaskModel):
         raise ValueError(
             "The model must be one of `keras_atinet`. "
