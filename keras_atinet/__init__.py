@@ -32,5 +32,6 @@ if not _deferral.deferred:
     from keras_atinet.models.presets.loading import from_preset
     from keras_atinet.models.presets.locating import presets
     from keras_atinet.models.torch_checkpoint import load_torch_checkpoint
+    from keras_atinet.prediction import Predictor
     from keras_atinet.tasks import DepthEstimation, SemanticSegmentation, SurfaceNormals, Task
     from keras_atinet.training import PhaseSwitch
