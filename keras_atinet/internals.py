@@ -88,21 +88,9 @@ def is_functional(layer):
     return isinstance(layer, functional) and type(layer).call is functional.call
 
 
-def graph_calls(model):
-    """The calls that the graph of a functional model is made of, in the order of computation.
-
-    Returns:
-        List of `(operation, inputs, outputs, is_training)`: lists of KerasTensors, and whether the
-        operation is called as in training, whatever the model is.
-    """
-    return [
-        (node.operation, node.input_tensors, node.outputs, _is_training(node.arguments))
-        for node in graph_nodes(model)
-    ]
-
-
-def _is_training(arguments):
-    given = [*arguments.args, arguments.kwargs.get("training")]
+def is_training(node):
+    """Whether a node of `graph_nodes` is a call as in training, whatever the model is."""
+    given = [*node.arguments.args, node.arguments.kwargs.get("training")]
     return any(argument is True for argument in given)
 
 

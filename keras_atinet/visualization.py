@@ -1,7 +1,10 @@
-"""Pictures of samples, and of predictions beside the truth."""
+"""Pictures of samples, of predictions beside the truth, and of attention masks."""
 
+import keras
 import numpy as np
 from keras import ops
+
+from keras_atinet.layers import AttentionMask
 
 _CELL_WIDTH = 2.3  # inches
 _TITLE_HEIGHT = 0.25
@@ -209,3 +212,60 @@ def load_matplotlib():
             "Drawing needs matplotlib. Install it with `pip install keras-atinet[viz]`."
         ) from error
     return matplotlib
+
+
+class AttentionMasks:
+    """Draws the attention masks of a network, averaged over their channels.
+
+    Args:
+        model: `MultiTaskModel`. `bool(masks)` is False for one without such masks.
+
+    Call arguments:
+        images: array `(n, height, width, 3)` in [0, 1], of the network's size. The first is drawn.
+
+    Returns:
+        dict task name -> list of `(picture (height, width) uint8, caption)`, from black at the
+        least value to white at the largest, which the caption gives; down the encoder, then up
+        the decoder.
+
+    Example:
+
+    ```python
+    drawn = AttentionMasks(model)(images)
+    drawn["depth"][0]  # (array(...), "encoder 1: 0.12 to 0.93")
+    ```
+    """
+
+    def __init__(self, model):
+        layers = [layer for layer in model.layers if isinstance(layer, AttentionMask)]
+        self._tasks = [task.name for task in model.tasks]
+        self._reader = layers and keras.Model(
+            {"image": model.input}, {layer.name: layer.output for layer in layers}
+        )
+
+    def __bool__(self):
+        return bool(self._reader)
+
+    def __call__(self, images):
+        found = self._reader.predict_on_batch({"image": images}) if self else {}
+        # The names are TASK_PART_LEVEL_mask.
+        return {
+            task: [
+                _mask_cell(name.removeprefix(f"{task}_").removesuffix("_mask"), found[name])
+                for name in sorted(found, key=_mask_order)
+                if name.rsplit("_", 3)[0] == task
+            ]
+            for task in self._tasks
+        }
+
+
+def _mask_order(name):
+    part, level = name.split("_")[-3:-1]
+    return (0, int(level)) if part == "encoder" else (1, -int(level))
+
+
+def _mask_cell(name, mask):
+    mean = np.asarray(ops.convert_to_numpy(mask), "float32")[0].mean(axis=-1)
+    low, high = float(mean.min()), float(mean.max())
+    gray = np.round(255 * (mean - low) / max(high - low, 1e-6)).astype("uint8")
+    return gray, f"{name.replace('_', ' ')}: {low:.2f} to {high:.2f}"

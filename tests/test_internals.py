@@ -189,11 +189,12 @@ def test_graphs():
     inner = keras.Sequential([keras.Input((2,)), keras.layers.Rescaling(3.0)])
     x = inner(double(double(image)), training=True)
     model = keras.Model(image, [x])
-    calls = internals.graph_calls(model)
-    assert [operation for operation, *_ in calls] == [double, double, inner]
-    assert [is_training for *_, is_training in calls] == [False, False, True]
-    assert calls[0][1][0] is image and calls[1][1][0] is calls[0][2][0] and calls[2][2][0] is x
-    assert len(internals.graph_calls(inner)) == 1
+    nodes = internals.graph_nodes(model)
+    assert [node.operation for node in nodes] == [double, double, inner]
+    assert [internals.is_training(node) for node in nodes] == [False, False, True]
+    assert nodes[0].input_tensors[0] is image and nodes[2].outputs[0] is x
+    assert nodes[1].input_tensors[0] is nodes[0].outputs[0]
+    assert len(internals.graph_nodes(inner)) == 1
 
     class Other(keras.Model):
         def call(self, inputs):

@@ -32,11 +32,11 @@ ORDER = [
     "models",
     "data",
     "exporting",
-    "__init__",  # the public names
     "visualization",
     "evaluation",
     "runs",
     "prediction",
+    "__init__",  # the public names
     "tuning",
     "report",
     "study",

@@ -5,7 +5,7 @@ import itertools
 
 import keras
 
-from keras_atinet.internals import graph_calls, is_functional, run_graph
+from keras_atinet.internals import graph_nodes, is_functional, is_training, run_graph
 from keras_atinet.layers import MaxPooling2DWithArgmax
 from keras_atinet.layers.equal_layers import fold_convolution, frozen_copy
 from keras_atinet.layers.folding import fold
@@ -58,10 +58,7 @@ class _Folded:
         self._names = {operation.name for operation in model.operations}
         graphs = _graphs(model)
         self._kept = {
-            operation
-            for graph in graphs
-            for operation, _, _, is_training in graph_calls(graph)
-            if is_training
+            node.operation for graph in graphs for node in graph_nodes(graph) if is_training(node)
         }
         self._norms = _norms_to_fold(graphs)
         self._folded_norms = set(self._norms.values())
@@ -117,31 +114,31 @@ def _graphs(model):
     """A functional model and those within it, each once."""
     graphs = [model]
     for graph in graphs:
-        inner = {operation for operation, *_ in graph_calls(graph) if is_functional(operation)}
+        operations = [node.operation for node in graph_nodes(graph)]
+        inner = {operation for operation in operations if is_functional(operation)}
         graphs.extend(inner.difference(graphs))
     return graphs
 
 
 def _norms_to_fold(graphs):
     """Dict, convolution -> the BatchNorm that is the one reader of what it gives."""
-    calls = [call for graph in graphs for call in graph_calls(graph)]
-    num_calls = collections.Counter(operation for operation, *_ in calls)
-    readers = collections.Counter(id(x) for _, inputs, _, _ in calls for x in inputs)
+    nodes = [node for graph in graphs for node in graph_nodes(graph)]
+    num_calls = collections.Counter(node.operation for node in nodes)
+    readers = collections.Counter(id(x) for node in nodes for x in node.input_tensors)
     readers.update(id(x) for graph in graphs for x in graph.outputs)
+    once = [node for node in nodes if num_calls[node.operation] == 1 and not is_training(node)]
     convolutions = {
-        id(outputs[0]): operation
-        for operation, _, outputs, is_training in calls
-        if is_convolution(operation)
-        and num_calls[operation] == 1
-        and not is_training
-        and readers[id(outputs[0])] == 1
+        id(node.outputs[0]): node.operation
+        for node in once
+        if is_convolution(node.operation) and readers[id(node.outputs[0])] == 1
     }
-    return {
-        convolutions[id(inputs[0])]: operation
-        for operation, inputs, _, is_training in calls
-        if len(inputs) == 1
-        and id(inputs[0]) in convolutions
-        and num_calls[operation] == 1
-        and not is_training
-        and is_norm_of(operation, convolutions[id(inputs[0])])
-    }
+    norms = {}
+    for node in once:
+        convolution = convolutions.get(id(node.input_tensors[0])) if node.input_tensors else None
+        if (
+            convolution is not None
+            and len(node.input_tensors) == 1
+            and is_norm_of(node.operation, convolution)
+        ):
+            norms[convolution] = node.operation
+    return norms

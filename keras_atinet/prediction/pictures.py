@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from keras_atinet.prediction.panel import CELL, draw_panel
+from keras_atinet.prediction.reading import read_picture
 
 _PIXELS = 2**20  # that are blended at a time
 
@@ -17,7 +18,7 @@ def side_by_side(image, predictions, tasks):
     their share of the pixels. The longest side of a cell has 480 pixels, whatever the image has.
 
     Args:
-        image: array `(height, width, 3)`, uint8 or float in [0, 1], or `PIL.Image.Image`.
+        image: what a `Predictor` takes, a path, `PIL.Image.Image` or array.
         predictions: dict task name -> decoded map `(height, width[, channels])`, as from a
             `Predictor`.
         tasks: sequence of `Task`.
@@ -27,12 +28,13 @@ def side_by_side(image, predictions, tasks):
 
     Raises:
         ImportError: if matplotlib is not installed.
+        ValueError: as of `read_picture`.
 
     Example:
 
     ```python
     predictor = keras_atinet.Predictor()
-    figure = side_by_side(image, predictor(image), predictor.tasks)
+    figure = side_by_side("room.jpg", predictor("room.jpg"), predictor.tasks)
     ```
     """
     image = _thin(as_bytes(image))
@@ -46,7 +48,7 @@ def overlay(image, prediction, task, opacity=0.5):
     """The colours of a prediction on top of a photograph: `(1 - opacity) image + opacity colours`.
 
     Args:
-        image: array `(height, width, 3)`, uint8 or float in [0, 1], or `PIL.Image.Image`.
+        image: what a `Predictor` takes, a path, `PIL.Image.Image` or array.
         prediction: decoded map `(height, width[, channels])`, as from a `Predictor`.
         task: `Task`.
         opacity: float in [0, 1], of the prediction.
@@ -61,7 +63,8 @@ def overlay(image, prediction, task, opacity=0.5):
 
     ```python
     predictor = keras_atinet.Predictor()
-    picture = overlay(image, predictor(image)["segmentation"], predictor.tasks[0])
+    classes = predictor("room.jpg")["segmentation"]
+    picture = overlay("room.jpg", classes, predictor.tasks[0])
     ```
     """
     image, prediction = as_bytes(image), np.asarray(prediction)
@@ -107,13 +110,9 @@ def class_shares(task, prediction):
 
 
 def as_bytes(image):
-    """An image, an array of uint8 or of floats in [0, 1] or one of Pillow's, as a uint8 array."""
-    if hasattr(image, "convert"):
-        image = image.convert("RGB")
-    image = np.asarray(image)
-    if image.dtype == np.uint8:
-        return image
-    return np.rint(255 * np.clip(image, 0, 1)).astype("uint8")
+    """The pixels of `read_picture` as a uint8 array."""
+    pixels = read_picture(image)
+    return pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype("uint8")
 
 
 def _thin(array):

@@ -1,14 +1,12 @@
 """Pictures of samples: truth beside prediction, and attention masks."""
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_atinet import runs
 from keras_atinet.data import Part
-from keras_atinet.layers import AttentionMask
 from keras_atinet.report import page
-from keras_atinet.visualization import drawn_classes, prediction_cells
+from keras_atinet.visualization import AttentionMasks, drawn_classes, prediction_cells
 
 
 class Gallery:
@@ -22,6 +20,7 @@ class Gallery:
     def __init__(self, model, source):
         self.model, self.source = model, source
         self._drawn = {task.name: [] for task in model.tasks}
+        self._masks = AttentionMasks(model)
 
     def read(self, index):
         """Image and targets of one sample, as a batch of one."""
@@ -56,21 +55,24 @@ class Gallery:
 
     def masks(self, index):
         """HTML of the attention masks of one sample, averaged over the channels, or ""."""
-        layers = [layer for layer in self.model.layers if isinstance(layer, AttentionMask)]
-        if not layers:
+        if not self._masks:
             return ""
         images, _ = self.read(index)
-        reader = keras.Model(
-            {"image": self.model.input}, {layer.name: layer.output for layer in layers}
-        )
-        found = reader.predict_on_batch({"image": images})
-        rows = [page.pictures([_photograph(images[0])])]
-        for task in self.model.tasks:
-            # The names are TASK_PART_LEVEL_mask.
-            own = [name for name in found if name.rsplit("_", 3)[0] == task.name]
-            cells = [_mask_cell(name, task, found[name]) for name in sorted(own, key=_order)]
-            rows.append(page.pictures(cells, task.name, narrow=True))
-        return "".join(rows)
+        return page.pictures([_photograph(images[0])]) + mask_rows(self._masks(images))
+
+
+def mask_rows(drawn):
+    """HTML of attention masks, a row for each task.
+
+    Args:
+        drawn: dict, as from `AttentionMasks`.
+    """
+    rows = []
+    for name, cells in drawn.items():
+        # With the alpha channel they are PNG, and so exact.
+        cells = [(np.dstack([gray] * 3 + [np.full_like(gray, 255)]), text) for gray, text in cells]
+        rows.append(page.pictures(cells, name, narrow=True))
+    return "".join(rows)
 
 
 def _photograph(image):
@@ -82,18 +84,3 @@ def _cell(title, picture, note, shown=None):
     shown = np.ones(picture.shape[:2], bool) if shown is None else shown
     alpha = np.where(shown, 255, 0).astype("uint8")
     return np.dstack([picture, alpha]), " ".join([title, note]).strip()
-
-
-def _order(name):
-    # Down the encoder, then up the decoder.
-    part, level = name.split("_")[-3:-1]
-    return (0, int(level)) if part == "encoder" else (1, -int(level))
-
-
-def _mask_cell(name, task, mask):
-    mean = np.asarray(ops.convert_to_numpy(mask), "float32")[0].mean(axis=-1)
-    low, high = float(mean.min()), float(mean.max())
-    gray = np.round(255 * (mean - low) / max(high - low, 1e-6)).astype("uint8")
-    picture = np.dstack([gray, gray, gray, np.full_like(gray, 255)])
-    title = name.removeprefix(f"{task.name}_").removesuffix("_mask").replace("_", " ")
-    return picture, f"{title}: {low:.2f} to {high:.2f}"

@@ -57,6 +57,9 @@ class DepthEstimation(Task):
     def constant(self, targets):
         return np.median(targets, axis=0).astype("float32")
 
+    def decode(self, y_pred):
+        return np.maximum(y_pred, 0)
+
     def color_limits(self, target):
         depth = np.asarray(target, "float32")
         valid = depth[np.isfinite(depth) & (depth > 0)]

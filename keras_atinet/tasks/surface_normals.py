@@ -6,6 +6,9 @@ from keras_atinet import losses, metrics
 from keras_atinet.ops import unit_vector
 from keras_atinet.tasks.task import MISSING_COLOR, Task
 
+_SHORTEST = 1e-6
+_TO_CAMERA = np.array([0, 0, -1], "float32")
+
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class SurfaceNormals(Task):
@@ -56,6 +59,11 @@ class SurfaceNormals(Task):
     def constant(self, targets):
         mean = np.mean(targets, axis=0)
         return (mean / max(np.linalg.norm(mean), 1e-6)).astype("float32")
+
+    def decode(self, y_pred):
+        # Of unit length already, but for predictions that were resized, and zeros.
+        length = np.linalg.norm(y_pred, axis=-1, keepdims=True)
+        return np.where(length > _SHORTEST, y_pred / np.maximum(length, _SHORTEST), _TO_CAMERA)
 
     def colorize(self, target, limits=None):
         normal = np.nan_to_num(np.asarray(target, "float32"))

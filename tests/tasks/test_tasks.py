@@ -181,7 +181,9 @@ def test_activation_and_decode():
     classes = SemanticSegmentation(3).decode(x)
     assert classes.dtype == np.int32
     np.testing.assert_array_equal(classes, x.argmax(axis=-1))
-    assert DepthEstimation().decode(x) is x and SurfaceNormals().decode(x) is x
+    np.testing.assert_array_equal(DepthEstimation().decode(x), np.where(x > 0, x, 0))
+    np.testing.assert_allclose(SurfaceNormals().decode(x), normals, atol=1e-6)
+    assert (SurfaceNormals().decode(0 * x) == [0, 0, -1]).all()
 
 
 def test_constant_segmentation_has_the_least_cross_entropy():

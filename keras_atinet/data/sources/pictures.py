@@ -60,7 +60,27 @@ def read_image(path):
         ValueError: if the file is empty, damaged or no picture, or the range of its numbers is
             not known.
     """
-    return upright(*stored_image(path))
+    return as_floats(read_pixels(path))
+
+
+def read_pixels(picture):
+    """Reads a picture as `read_image` does, without making 8 bits into floats.
+
+    Args:
+        picture: path as of `read_image`; or a `PIL.Image.Image`, which is then left as it is.
+
+    Returns:
+        `(H, W, 3)` uint8, or float32 in [0, 1] where the picture has more bits.
+
+    Raises:
+        ValueError: as of `read_image`.
+    """
+    return upright(*_stored_pixels(picture))
+
+
+def as_floats(pixels):
+    """Pixels of `read_pixels` as float32 in [0, 1]."""
+    return pixels.astype(np.float32) / 255.0 if pixels.dtype == np.uint8 else pixels
 
 
 def stored_image(path):
@@ -69,10 +89,15 @@ def stored_image(path):
     Returns:
         The pixels, as of `read_image` but not turned; and int, the EXIF orientation.
     """
+    pixels, orientation = _stored_pixels(path)
+    return as_floats(pixels), orientation
+
+
+def _stored_pixels(path):
     stored = read_stored(path, as_image=True)
     array = stored.array
     if array.dtype == np.uint8:
-        return array.astype(np.float32) / 255.0, stored.orientation
+        return array, stored.orientation
     if stored.white is None:
         raise ValueError(
             "The range of whole numbers that are signed, or have 32 bits, is not known. "
@@ -164,8 +189,10 @@ def _white(picture, raw_mode):
 
 
 def _raw_mode(picture):
-    # How a pixel is stored: a str, or the first of several arguments of a decoder.
-    arguments = picture.tile[0][3] if picture.tile else ""
+    # How a pixel is stored: a str, or the first of several arguments of a decoder. A picture that
+    # comes from no file has no `tile`.
+    tile = getattr(picture, "tile", ())
+    arguments = tile[0][3] if tile else ""
     raw_mode = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return raw_mode if isinstance(raw_mode, str) else ""
 
@@ -183,9 +210,10 @@ def _orientation(picture, getexif):
 def _opened(path):
     # The picture of a file; whatever its decoder raises becomes one clear error.
     image = pillow()
-    with open_filled(path) as file:
+    is_open = isinstance(path, image.Image)
+    with contextlib.nullcontext() if is_open else open_filled(path) as file:
         try:
-            with image.open(file) as picture:
+            with path.copy() if is_open else image.open(file) as picture:
                 yield picture
         except image.UnidentifiedImageError as error:
             raise ValueError(

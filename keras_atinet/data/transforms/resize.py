@@ -50,9 +50,14 @@ def resample(value, size):
     """
     if value.shape[:2] == size:
         return value
-    rows, row_weights = _triangle_taps(value.shape[0], size[0])
+    return resampled_rows(value, size, slice(None))
+
+
+def resampled_rows(value, size, rows):
+    """Some rows, a slice of them, of what `resample` gives."""
+    taps, weights = (table[:, rows] for table in _triangle_taps(value.shape[0], size[0]))
     columns, column_weights = _triangle_taps(value.shape[1], size[1])
-    tall = sum(value[tap] * w[:, None, None] for tap, w in zip(rows, row_weights, strict=True))
+    tall = sum(value[tap] * w[:, None, None] for tap, w in zip(taps, weights, strict=True))
     return sum(tall[:, tap] * w[:, None] for tap, w in zip(columns, column_weights, strict=True))
 
 

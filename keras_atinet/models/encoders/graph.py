@@ -37,6 +37,13 @@ def tensor_strides(model):
     return strides
 
 
+def takes_size(model, height, width):
+    """Whether a functional model's graph allows images of a size, by shapes alone."""
+    image = model.inputs[0]
+    known = _probe(model, [keras.KerasTensor((1, height, width, image.shape[-1]), image.dtype)])
+    return all(id(tensor) in known for tensor in model.outputs)
+
+
 def cut_nodes(model):
     """The nodes of a graph through which every path from the input to the output runs, in order.
 
