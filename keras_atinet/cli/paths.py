@@ -1,6 +1,7 @@
 """Names of files: whether what the arguments name is there, and how a terminal shows them."""
 
 import difflib
+import glob
 import pathlib
 
 from keras_atinet.cli.options.shared import SOURCES
@@ -25,10 +26,18 @@ def check_paths(arguments, names):
     for name in names:
         given = getattr(arguments, name, None) or []
         for path in [given] if isinstance(given, str) else given:
-            if path == ROOMS or ":" in path or _exists(path):
+            if path == ROOMS or ":" in path or _exists(path) or is_pattern(path):
                 continue
             hint = _nearest(pathlib.Path(path)) or _EXPECTED.get(name, "")
             raise FileNotFoundError(f"There is no such file or folder. Received: '{path}'.{hint}")
+
+
+def is_pattern(path):
+    """Whether a path stands for all files that fit it, as `"photos/*.jpg"` does.
+
+    A shell makes names of it first, unless it stands in quotes or is one that does not.
+    """
+    return glob.has_magic(str(path)) and not _exists(path)
 
 
 def visible(text):
