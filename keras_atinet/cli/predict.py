@@ -17,6 +17,7 @@ from keras_atinet.data.sources.file_names import named_files
 from keras_atinet.data.sources.pictures import PICTURES
 from keras_atinet.prediction import Predictor, read_picture
 from keras_atinet.prediction.writing import file_names, write_predictions
+from keras_atinet.settings import PRESETS
 
 _READERS = 2  # threads
 _WRITERS = 2  # each holds the maps of one picture
@@ -27,9 +28,8 @@ def run(arguments, argv):
     out = pathlib.Path(arguments.out)
     paths = find_pictures(arguments.images, out)
     names = unique_names(paths)
+    print_model(arguments.model)
     predictor = Predictor(arguments.model)
-    tasks = predictor.tasks
-    print(f"{visible(arguments.model)}: {', '.join(task.name for task in tasks)}")
     if len(paths) > 1:
         print(f"{len(paths)} pictures")
     files.make_folder(out)
@@ -48,12 +48,18 @@ def run(arguments, argv):
         print(visible(note))
     if len(faults) < len(paths):
         name = names[0] if len(paths) == 1 else "NAME"
-        written = ", ".join(f"{name}{end}" for end in file_names(tasks))
+        written = ", ".join(f"{name}{end}" for end in file_names(predictor.tasks))
         rate = f", {len(paths) / seconds:.3g} pictures/s" if len(paths) > 1 else ""
         print(visible(f"{len(paths) - len(faults)} predicted{rate}, in {out}: {written}"))
     for fault in faults:
         print(f"keras-atinet: error: {visible(str(fault))}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def print_model(place):
+    """Prints which model predicts, and of a preset what it is."""
+    about = f" ({PRESETS[place]})" if place in PRESETS else ""
+    print(f"Model: {visible(place)}{about}", flush=True)
 
 
 def _results(predictor, paths, names, out):
