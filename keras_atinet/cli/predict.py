@@ -16,7 +16,7 @@ from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.sources.file_names import named_files
 from keras_atinet.data.sources.pictures import PICTURES
 from keras_atinet.prediction import Predictor, read_picture
-from keras_atinet.prediction.writing import file_names, write_predictions
+from keras_atinet.prediction.writing import can_draw, file_names, write_predictions
 from keras_atinet.settings import PRESETS
 
 _READERS = 2  # threads
@@ -43,9 +43,9 @@ def run(arguments, argv):
         if bar:
             bar.update(number)
     seconds = time.monotonic() - start
-    notes += [f"{path}: NAME is {name}" for path, name in zip(paths, names) if name != path.stem]
-    for note in notes:
-        print(visible(note))
+    pairs = zip(paths, names, strict=True)
+    notes += [f"{path}: NAME is {name}" for path, name in pairs if name != path.stem]
+    print_notes(notes)
     if len(faults) < len(paths):
         name = names[0] if len(paths) == 1 else "NAME"
         written = ", ".join(f"{name}{end}" for end in file_names(predictor.tasks))
@@ -60,6 +60,14 @@ def print_model(place):
     """Prints which model predicts, and of a preset what it is."""
     about = f" ({PRESETS[place]})" if place in PRESETS else ""
     print(f"Model: {visible(place)}{about}", flush=True)
+
+
+def print_notes(notes):
+    """Prints what was left out or renamed."""
+    if not can_draw():
+        notes = [*notes, "Without matplotlib nothing is put side by side: `pip install matplotlib`"]
+    for note in notes:
+        print(visible(note))
 
 
 def _results(predictor, paths, names, out):
@@ -123,7 +131,10 @@ def find_pictures(places, out):
             paths += found
         else:
             paths += _pictures_at(pathlib.Path(place), out)
-    return list({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
+    found = {}
+    for path in paths:
+        found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
 
 
 def _pictures_at(place, out):

@@ -7,14 +7,16 @@ import numpy as np
 
 from keras_atinet import files
 from keras_atinet.data.sources.pillow import pillow
-from keras_atinet.prediction.pictures import colorize, overlay, side_by_side, thin
+from keras_atinet.prediction.pictures import full_size_colors, overlay, side_by_side
 from keras_atinet.tasks import DepthEstimation, SemanticSegmentation, SurfaceNormals
+from keras_atinet.visualization import load_matplotlib
 
 # What is rounded to so many parts fills a half (depth) to a fifth (normals) of the disk: 1 mm of
 # depth and a quarter of a degree are far below the errors of any network.
 _PARTS = {DepthEstimation: 1024, SurfaceNormals: 256}
+_ALL = "_all.png"
+_LONGEST_JPEG = 65500  # pixels
 _FARTHEST = 65.535  # metres, of a PNG of 16 bits
-_PIXELS = 2**20  # that are coloured at a time
 _FAST = 1  # level of zlib; higher ones take thrice the time for a tenth to a third of the size
 _drawing = threading.Lock()  # matplotlib is not made for threads
 
@@ -28,7 +30,16 @@ def file_names(tasks):
             ends += [f"_{task.name}_classes.png", f"_{task.name}_overlay.jpg"]
         if isinstance(task, DepthEstimation):
             ends.append(f"_{task.name}_mm.png")
-    return [*ends, "_all.png"]
+    return [*ends, _ALL] if can_draw() else ends
+
+
+def can_draw():
+    """Whether matplotlib is installed, which puts pictures side by side."""
+    try:
+        load_matplotlib()
+    except ImportError:
+        return False
+    return True
 
 
 def write_predictions(folder, name, image, maps, tasks):
@@ -40,8 +51,8 @@ def write_predictions(folder, name, image, maps, tasks):
     - `NAME_TASK_classes.png`: the numbers of the classes, in 8 bits, or 16 for more than 256.
     - `NAME_TASK_overlay.jpg`: the colours of the classes on top of the picture.
     - `NAME_TASK_mm.png`: depth in millimetres, in 16 bits, which end at 65.535 m.
-    - `NAME_all.png`: the picture and all maps side by side, with keys to the colours, if matplotlib
-      is installed.
+    - `NAME_all.png`: the picture and all maps side by side, with keys to the colours; only with
+      matplotlib.
 
     Args:
         folder: `pathlib.Path`.
@@ -51,7 +62,7 @@ def write_predictions(folder, name, image, maps, tasks):
         tasks: list of `Task`.
 
     Returns:
-        list of str, what the user should know of it.
+        list of str, what of it could not be written.
 
     Raises:
         ImportError: if Pillow is not installed.
@@ -62,30 +73,27 @@ def write_predictions(folder, name, image, maps, tasks):
         for task in tasks:
             found = maps[task.name]
             start = new.with_name(f"{name}_{task.name}")
-            _save(_colored(task, found), f"{start}.png")
+            _save(full_size_colors(task, found), f"{start}.png")
             if isinstance(task, SemanticSegmentation):
-                dtype = "uint8" if task.num_classes <= 2**8 else "uint16"
-                _save(found.astype(dtype), f"{start}_classes.png")
-                _save(overlay(image, found, task), f"{start}_overlay.jpg")
+                _save(
+                    found.astype(np.min_scalar_type(task.num_classes - 1)), f"{start}_classes.png"
+                )
+                if max(found.shape) <= _LONGEST_JPEG:
+                    _save(overlay(image, found, task), f"{start}_overlay.jpg")
+                else:
+                    notes.append(
+                        f"{start.name}_overlay.jpg is left out: JPEG has up to {_LONGEST_JPEG} "
+                        f"rows and columns. Received: {found.shape}."
+                    )
             if isinstance(task, DepthEstimation):
-                if found.max() > _FARTHEST:
-                    notes.append(f"{start.name}_mm.png: depth beyond {_FARTHEST} m is cut off there")
                 _save(_millimetres(found), f"{start}_mm.png")
-        try:
+                if found.max() > _FARTHEST:
+                    notes.append(f"{start.name}_mm.png ends at {_FARTHEST} m. {name}.npz does not.")
+        if can_draw():
             with _drawing:
-                side_by_side(image, maps, tasks).savefig(new.with_name(f"{name}_all.png"))
-        except ImportError as error:
-            notes.append(f"{name}_all.png is left out: {error}")
+                side_by_side(image, maps, tasks).savefig(new.with_name(f"{name}{_ALL}"))
         _save_arrays(maps, tasks, new)
     return notes
-
-
-def _colored(task, found):
-    # In strips, or the colours of 50 megapixels would need gigabytes on the way.
-    limits = task.color_limits(thin(found))
-    step = max(1, _PIXELS // found.shape[1])
-    strips = (found[start : start + step] for start in range(0, len(found), step))
-    return np.concatenate([colorize(task, strip, limits) for strip in strips])
 
 
 def _millimetres(depth):
@@ -100,8 +108,9 @@ def _save_arrays(maps, tasks, path):
     # As `numpy.savez_compressed`, at another level.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=_FAST) as archive:
         for task in tasks:
-            found, parts = maps[task.name], _PARTS.get(type(task))
-            if parts:
-                found = np.rint(found * parts) / np.float32(parts)
+            found = maps[task.name]
+            for kind, parts in _PARTS.items():
+                if isinstance(task, kind):
+                    found = np.rint(found * parts) / np.float32(parts)
             with archive.open(f"{task.name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, found)
