@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from keras_atinet.prediction.panel import CELL, draw_panel
-from keras_atinet.prediction.reading import read_picture
+from keras_atinet.prediction.reading import read_bytes
 
 _PIXELS = 2**20  # that are blended at a time
 
@@ -37,7 +37,7 @@ def side_by_side(image, predictions, tasks):
     figure = side_by_side("room.jpg", predictor("room.jpg"), predictor.tasks)
     ```
     """
-    image = _thin(as_bytes(image))
+    image = _thin(read_bytes(image))
     predictions = {task.name: _thin(predictions[task.name]) for task in tasks}
     limits = {task.name: task.color_limits(predictions[task.name]) for task in tasks}
     shares = {task.name: class_shares(task, predictions[task.name]) for task in tasks}
@@ -67,7 +67,7 @@ def overlay(image, prediction, task, opacity=0.5):
     picture = overlay("room.jpg", classes, predictor.tasks[0])
     ```
     """
-    image, prediction = as_bytes(image), np.asarray(prediction)
+    image, prediction = read_bytes(image), np.asarray(prediction)
     if image.shape[:2] != prediction.shape[:2]:
         raise ValueError(
             "`image` and `prediction` must have the same size. Received: "
@@ -107,12 +107,6 @@ def class_shares(task, prediction):
     classes, counts = np.unique(prediction, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return {int(classes[index]): counts[index] / counts.sum() for index in order}
-
-
-def as_bytes(image):
-    """The pixels of `read_picture` as a uint8 array."""
-    pixels = read_picture(image)
-    return pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype("uint8")
 
 
 def _thin(array):
