@@ -42,8 +42,8 @@ def options_of(command):
     """The module with the options of a command: `SUMMARY` and `add_options`; `PATHS`, the names of
     those that must be paths of what is there.
 
-    Where the command has them, also `DETAILS` and `EXAMPLES`, for its help, and the function
-    `required_backend` of its arguments.
+    Where the command has them, also `DETAILS` and `EXAMPLES`, for its help, and the functions of
+    its arguments `check`, which raises before Keras is imported, and `required_backend`.
     """
     return importlib.import_module(f"keras_atinet.cli.options.{command}")
 
