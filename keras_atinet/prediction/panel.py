@@ -28,7 +28,7 @@ _DIRECTIONS = {
 }
 
 
-def draw_panel(pictures, tasks, limits, shares):
+def draw_panel(pictures, tasks, limits, shares, image_title="photograph"):
     """Draws pictures in a grid, each with its title and key, and the classes below them.
 
     Args:
@@ -37,6 +37,7 @@ def draw_panel(pictures, tasks, limits, shares):
         limits: dict task name -> `(low, high)` that the colours span, or None.
         shares: dict task name -> dict class -> share of the pixels, or None to leave it out; empty
             where there are no classes.
+        image_title: str, of the photograph.
 
     Returns:
         `matplotlib.figure.Figure`, whose axes with the pictures come first.
@@ -66,7 +67,7 @@ def draw_panel(pictures, tasks, limits, shares):
 
     places = [divmod(index, columns) for index in range(len(pictures))]
     lefts = [_GAP + place * (column + _GAP) for _, place in places]
-    titles = ["photograph", *map(title, tasks)]
+    titles = [image_title, *map(title, tasks)]
     for picture, text, (row, _), left in zip(pictures, titles, places, lefts, strict=True):
         axes = add_axes(left + (column - width) / 2, tops[row] + _TITLE, width, height)
         axes.imshow(picture)
@@ -83,14 +84,14 @@ def draw_panel(pictures, tasks, limits, shares):
 
 
 class Panel:
-    """A panel for many pictures of the same size, of which the rest is drawn once.
+    """A panel for the frames of a video, drawn once but for the pictures.
 
     Args:
         pictures, tasks, limits, shares: as for `draw_panel`.
     """
 
     def __init__(self, pictures, tasks, limits, shares):
-        figure = draw_panel(pictures, tasks, limits, shares)
+        figure = draw_panel(pictures, tasks, limits, shares, "video")
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         canvas = FigureCanvasAgg(figure)
