@@ -90,6 +90,8 @@ def _predict_video(predictor, video, out, verbose):
     path = out / f"{video.path.stem}_all.mp4"
     count = predict_video(predictor, video, path, bar and bar.update)
     rate = count / (time.monotonic() - start)
+    if bar:
+        bar.update(count, finalize=True)  # the number before was an estimate
     print(visible(f"{count} frames predicted, {rate:.3g} frames/s: {path}"))
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_atinet import DepthEstimation, SemanticSegmentation, SurfaceNormals
+from keras_atinet.prediction import video as video_module
 from keras_atinet.prediction.video import draw_frames, open_video, predict_video
 
 pytest.importorskip("matplotlib")
@@ -55,8 +56,9 @@ def test_frames_beside_their_predictions(duration):
     assert len({tuple(panel[changed][-1]) for panel in panels}) == 4
 
 
-def test_a_video_is_written(tmp_path):
+def test_a_video_is_written(tmp_path, monkeypatch):
     imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    monkeypatch.setattr(video_module, "_SAMPLES", 2)
     place = tmp_path / "a video: 1%.mp4"
     writer = imageio_ffmpeg.write_frames(str(place), (64, 32), fps=12.5, macro_block_size=1)
     writer.send(None)
