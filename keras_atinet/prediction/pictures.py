@@ -7,7 +7,7 @@ import numpy as np
 from keras_atinet.prediction.panel import CELL, draw_panel
 from keras_atinet.prediction.reading import read_bytes
 
-_PIXELS = 2**20  # that are blended at a time
+_PIXELS = 2**20  # that are coloured or blended at a time
 
 
 def side_by_side(image, predictions, tasks):
@@ -75,14 +75,29 @@ def overlay(image, prediction, task, opacity=0.5):
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"`opacity` must be in [0, 1]. Received: {opacity}. Choose 0.5, say.")
-    limits = task.color_limits(prediction)
-    result = np.empty_like(image)
-    step = max(1, _PIXELS // image.shape[1])
-    for start in range(0, len(image), step):
-        rows = slice(start, start + step)
-        colors = colorize(task, prediction[rows], limits).astype("float32")
-        result[rows] = np.rint(image[rows] + opacity * (colors - image[rows]))
+    result = full_size_colors(task, prediction)
+    for rows in _strips(result):
+        result[rows] = np.rint(
+            image[rows] + opacity * (result[rows].astype("float32") - image[rows])
+        )
     return result
+
+
+def full_size_colors(task, prediction):
+    """The colours of a decoded prediction of any size, uint8 `(height, width, 3)`.
+
+    Their range is that of `side_by_side`. They are made in strips of rows: those of 50 megapixels
+    would need gigabytes on the way.
+    """
+    limits = task.color_limits(_thin(prediction))
+    return np.concatenate(
+        [colorize(task, prediction[rows], limits) for rows in _strips(prediction)]
+    )
+
+
+def _strips(array):
+    step = max(1, _PIXELS // array.shape[1])
+    return [slice(start, start + step) for start in range(0, len(array), step)]
 
 
 def colorize(task, prediction, limits=None):
