@@ -77,7 +77,11 @@ def _usage(parser):
     for action in parser._actions:
         name = action.metavar or "|".join(map(str, action.choices or ()))
         if not action.option_strings:
-            words.append({"?": f"[{name}]", "+": f"{name} [{name} ...]"}.get(action.nargs, name))
+            words.append(
+                {"?": f"[{name}]", "*": f"[{name} ...]", "+": f"{name} [{name} ...]"}.get(
+                    action.nargs, name
+                )
+            )
         elif action.required:
             words.append(f"{action.option_strings[0]} {name}")
     return " ".join(words)
