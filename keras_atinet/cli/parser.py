@@ -10,7 +10,7 @@ import textwrap
 from keras_atinet.cli.options.shared import add_common
 from keras_atinet.version import __version__
 
-_COMMANDS = ("train", "evaluate", "predict", "demo", "export", "report", "info")
+_COMMANDS = ("train", "evaluate", "predict", "demo", "serve", "export", "report", "info")
 _COMMANDS += ("data", "search", "reproduce")
 _DATA_COMMANDS = ("data.inspect", "data.verify", "data.prepare")
 _MAX_WIDTH = 100

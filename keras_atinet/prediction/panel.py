@@ -19,7 +19,7 @@ _ASPECT = 1.6  # of the whole
 _SHOWN_CHARACTERS = 30
 _TITLES = {"segmentation": "classes", "normal": "surface normals"}
 # What surfaces face, and their normal: x right, y down, z forward.
-_DIRECTIONS = {
+DIRECTIONS = {
     "facing camera": (0, 0, -1),
     "up": (0, -1, 0),
     "down": (0, 1, 0),
@@ -141,8 +141,8 @@ def _key(task, limits, width):
     if limits is not None and task.channels == 1:
         return lambda axes: _draw_bar(axes, task, *limits)
     if isinstance(task, SurfaceNormals):
-        vectors = np.array([list(_DIRECTIONS.values())], "float32")
-        entries = list(zip(_DIRECTIONS, task.colorize(vectors)[0], strict=True))
+        vectors = np.array([list(DIRECTIONS.values())], "float32")
+        entries = list(zip(DIRECTIONS, task.colorize(vectors)[0], strict=True))
         columns = len(entries) if width >= CELL else math.ceil(len(entries) / 2)
         return lambda axes: _draw_legend(axes, entries, columns, 9)
     return None
@@ -167,7 +167,7 @@ def _legend(task, shares, width):
         name = names[index]
         if len(name) > _SHOWN_CHARACTERS:
             name = name[: _SHOWN_CHARACTERS - 1] + "…"
-        entries.append((f"{name}{_percent(share)}", task.class_colors[index]))
+        entries.append((f"{name}{percent(share)}", task.class_colors[index]))
     longest = max(len(label) for label, _ in entries)
     if len(shares) > MAX_CLASSES:
         entries.append((f"and {len(shares) - MAX_CLASSES} more", None))
@@ -177,7 +177,7 @@ def _legend(task, shares, width):
     return entries, columns, _ROW * math.ceil(len(entries) / columns) + _GAP
 
 
-def _percent(share):
+def percent(share):
     if share is None:
         return ""
     return f" {100 * share:.0f} %" if share >= 0.01 else " < 1 %"

@@ -77,6 +77,7 @@ SEED = {
     "type": _number(int, 0, "a whole number from 0 on, below 2 ** 32", below=2**32),
     "metavar": "N",
 }
+PORT = {"type": _number(int, 1, "a whole number from 1 to 65535", below=65536), "metavar": "N"}
 EPOCHS = {"type": _number(int, 0, "a whole number from 0 on"), "metavar": "N"}
 NOT_NEGATIVE = {"type": _number(float, 0, "a number from 0 on"), "metavar": "X"}
 POSITIVE = {"type": _number(float, math.ulp(0), "a number above 0"), "metavar": "X"}
