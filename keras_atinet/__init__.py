@@ -29,6 +29,8 @@ if not _deferral.deferred:
     from keras_atinet.exporting import ExportedModel, export_model
     from keras_atinet.models import MTAN, ATINet, MultiTaskModel, PADNet, SingleTask, Split
     from keras_atinet.models.encoders import build_encoder, encoder_levels
+    from keras_atinet.models.presets.loading import from_preset
+    from keras_atinet.models.presets.locating import presets
     from keras_atinet.models.torch_checkpoint import load_torch_checkpoint
     from keras_atinet.prediction import Predictor
     from keras_atinet.tasks import DepthEstimation, SemanticSegmentation, SurfaceNormals, Task

@@ -27,8 +27,14 @@ SCHEDULES = ("constant", "halve", "cosine")
 AUGMENTATIONS = ("mirror", "color", "full", "none")
 DECODERS = ("unet", "segformer", "aspp")
 
-ROOMS = "rooms"
+# Trained networks that come with the package, in `models/presets/`.
 DEFAULT_PRESET = "split_efficientnet_lite2_nyuv2"
+PRESETS = {
+    DEFAULT_PRESET: "Split on EfficientNet-Lite2, 13 classes, depth and normals of indoor rooms "
+    "(NYUv2), 144 x 192"
+}
+
+ROOMS = "rooms"
 DEFAULT = {
     "data": ROOMS,
     "splits": ["train", "test"],

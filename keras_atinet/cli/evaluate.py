@@ -14,7 +14,7 @@ from keras_atinet.files import write_json
 def run(arguments, argv):
     """Prints losses and metrics of a model on one split, and the scores of each class."""
     file, folder = runs.find_model(arguments.model)
-    if arguments.data is None and not folder.config.exists():
+    if arguments.data is None and folder is None:
         raise ValueError(
             f"'{file}' lies in no run folder, whose config.json would tell the data. "
             "Say it: --data rooms, or --data DIR."
@@ -56,7 +56,7 @@ def run(arguments, argv):
 
 
 def _settings(arguments, folder):
-    settings = folder.read_settings() if folder.config.exists() else {**runs.DEFAULT}
+    settings = folder.read_settings() if folder else {**runs.DEFAULT}
     data = settings["data"] if arguments.data is None else absolute(arguments.data)
     if data != settings["data"]:
         # All of them: the network has learnt from none.

@@ -26,7 +26,7 @@ def run(arguments, argv):
         "batch_size": arguments.batch_size,
     }
     if arguments.int8:
-        source = _calibration_source(arguments, folder)
+        source = _calibration_source(arguments, file, folder)
         images = exporting.calibration_images(source, size, batch_size)
         with tempfile.TemporaryDirectory() as temporary:
             path = pathlib.Path(temporary) / f"float32{form.suffix}"
@@ -49,14 +49,14 @@ def _input_shape(arguments, channels):
     return (*arguments.image_size, channels) if arguments.image_size else None
 
 
-def _calibration_source(arguments, folder):
-    if arguments.data is None and not folder.config.exists():
+def _calibration_source(arguments, file, folder):
+    if arguments.data is None and folder is None:
         raise ValueError(
-            f"'{folder.path}' is no run folder, whose config.json would tell the images for "
+            f"'{file}' lies in no run folder, whose config.json would tell the images for "
             "`--int8`. Say it: --data rooms, or --data DIR."
         )
     settings = {**runs.DEFAULT}
-    if folder.config.exists():
+    if folder:
         settings |= folder.read_config()["settings"]
     if arguments.data is not None:
         settings |= {"data": arguments.data, "splits": splits(arguments.data)}

@@ -11,6 +11,7 @@ import textwrap
 import keras
 
 from keras_atinet import models, runs
+from keras_atinet.models.presets.locating import is_preset, presets
 from keras_atinet.runs import environment
 from keras_atinet.runs.text_table import duration, number
 
@@ -36,16 +37,19 @@ def run(arguments, argv):
         _print_environment()
         return
     path = pathlib.Path(arguments.model)
-    folder = runs.Run(path if path.is_dir() else path.parent)
-    if folder.config.is_file():
-        _print(_facts_of_run(folder))
-        if path.is_dir() and not folder.rows():
+    if path.is_dir() and not is_preset(arguments.model):
+        # Before its first epoch is done, it has no model.
+        folder = runs.Run(path)
+        if folder.config.is_file() and not folder.rows():
+            _print(_facts_of_run(folder))
             return
+    file, folder = runs.find_model(arguments.model)
+    if folder:
+        _print(_facts_of_run(folder))
         print()
-    file, _ = runs.find_model(path)
     model = runs.load_model(file)
     _print(_facts(model, file))
-    if folder.rows():
+    if folder and folder.rows():
         print()
         _print_best_epoch(folder, model.tasks)
 
@@ -53,7 +57,7 @@ def run(arguments, argv):
 def _print(facts):
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
     for name, value in facts.items():
-        line = f"{name:{_LABEL}}{value}"
+        line = f"{name:{_LABEL}}{'' if len(name) < _LABEL else '  '}{value}"
         # A command is to be copied.
         if len(line) > width and name not in _COMMANDS:
             indent = " " * _LABEL
@@ -68,6 +72,8 @@ def _print_environment():
         "installed": ", ".join(_installed()),
     }
     _print(facts)
+    print("\nPresets, trained networks that come with the package:")
+    _print(presets())
     print("\nTrainable parameters of the paper's networks, 13 classes:")
     for name, parameters in _parameters():
         print(f"{name:30}{parameters:12,}")

@@ -4,11 +4,12 @@ import difflib
 import pathlib
 
 from keras_atinet.cli.options.shared import SOURCES
-from keras_atinet.settings import ROOMS
+from keras_atinet.settings import PRESETS, ROOMS
 
 _DATA = f" Data are 'rooms', or a {SOURCES}."
-_MODEL = " Name a .keras file or a run folder."
-_EXPECTED = {"data": _DATA, "source": _DATA, "model": _MODEL, "weights": _MODEL}
+_MODEL = f" Name a .keras file, a run folder or a preset ({', '.join(PRESETS)})."
+_MODELS = ("model", "weights")
+_EXPECTED = {"data": _DATA, "source": _DATA, **dict.fromkeys(_MODELS, _MODEL)}
 
 
 def check_paths(arguments, names):
@@ -17,7 +18,7 @@ def check_paths(arguments, names):
     Args:
         arguments: `argparse.Namespace`.
         names: sequence of str, of the arguments that are paths, None or lists of paths. Sources of
-            data may have other names, such as `"rooms"` and `"tfds:NAME"`.
+            data and models may have other names, such as `"rooms"`, `"tfds:NAME"`, and presets.
 
     Raises:
         FileNotFoundError: if there is no such file or folder.
@@ -25,9 +26,10 @@ def check_paths(arguments, names):
     for name in names:
         given = getattr(arguments, name, None) or []
         for path in [given] if isinstance(given, str) else given:
-            if path == ROOMS or ":" in path or _exists(path):
+            if path == ROOMS or path in PRESETS or ":" in path or _exists(path):
                 continue
-            hint = _nearest(pathlib.Path(path)) or _EXPECTED.get(name, "")
+            names = PRESETS if name in _MODELS else ()
+            hint = _nearest(pathlib.Path(path), names) or _EXPECTED.get(name, "")
             raise FileNotFoundError(f"There is no such file or folder. Received: '{path}'.{hint}")
 
 
@@ -44,7 +46,10 @@ def _exists(path):
         return True
 
 
-def _nearest(path):
+def _nearest(path, others):
+    found = difflib.get_close_matches(str(path), others, n=1)
+    if found:
+        return f" Did you mean '{found[0]}'?"
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:

@@ -9,6 +9,7 @@ from keras_atinet.cli.options.train import ALL_EPOCHS
 from keras_atinet.cli.sources import absolute, absolute_file, check_num_samples, complete_splits
 from keras_atinet.data import Subset
 from keras_atinet.files import WriteError, is_free, replacing
+from keras_atinet.settings import PRESETS
 from keras_atinet.stopping import Terminated, exit_status
 
 _PICTURE_SAMPLES = 4
@@ -82,7 +83,8 @@ def _new(arguments):
     runs.check_network(settings)
     if settings["weights"]:
         runs.find_model(settings["weights"])  # or an error before anything is made
-        settings["weights"] = absolute(settings["weights"])
+        if settings["weights"] not in PRESETS:
+            settings["weights"] = absolute(settings["weights"])
     settings |= complete_splits(explicit, settings)
     folder = runs.Run(arguments.out or new_folder(settings))
     _check_empty(folder)

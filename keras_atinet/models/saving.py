@@ -5,6 +5,7 @@ import os
 import zipfile
 
 from keras_atinet.files import replacing
+from keras_atinet.models.presets.writing import save_to_preset
 
 _BYTES = 4  # of a float32
 _OVERHEAD_BYTES = 1024  # of a variable in HDF5
@@ -42,6 +43,33 @@ class Saving:
             return
         with replacing(filepath, self._num_bytes()) as new:
             super().save_weights(str(new), overwrite, max_shard_size)
+
+    def save_to_preset(self, directory, dtype="float32", card=None):
+        """Writes the trained network as a preset, for `keras_atinet.from_preset` and for hubs.
+
+        A folder with `config.json`, `model.weights.h5`, `metadata.json` (versions, checksums) and
+        `README.md`, the model card; complete or not there. It holds the network, not the state of
+        its training.
+
+        Args:
+            directory: str or path of a folder that is new, empty or a preset, which is replaced.
+            dtype: `"float32"` or `"float16"`: kernels are stored so, at half the size, each where
+                its values lose no more than rounding; they are loaded into variables of the
+                network's own dtype. Defaults to `"float32"`.
+            card: optional str, the text of `README.md`. Defaults to the one that is there, or else
+                one that says what network it is.
+
+        Raises:
+            ValueError: if the network has layers that are neither Keras's nor this package's (nor
+                keras-hub's).
+            FileExistsError: if there is something else in the folder.
+            OSError: if the system refuses to write it; what was there before is unchanged.
+
+        Example:
+            >>> model.save_to_preset("rooms", dtype="float16")
+            >>> model = keras_atinet.from_preset("rooms")
+        """
+        save_to_preset(self, directory, dtype, card, self._num_bytes())
 
     def _num_bytes(self):
         # Looked for before anything is written: HDF5 crashes the process on a full disk.

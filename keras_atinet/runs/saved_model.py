@@ -5,31 +5,43 @@ import pathlib
 import keras
 
 from keras_atinet import models
+from keras_atinet.models.presets.loading import from_preset
+from keras_atinet.models.presets.locating import find_preset, is_preset
 from keras_atinet.models.saving import damage
 from keras_atinet.runs.run import Run
+from keras_atinet.settings import PRESETS
 
 
 def find_model(path):
-    """The file of a saved model, and the `Run` of its folder, which need not be a run folder.
+    """Where a saved model is, and the `Run` of its folder.
 
     Args:
-        path: str or path of a `.keras` file or of a run folder, which stands for its best model.
+        path: str or path of a `.keras` file; of a run folder, which stands for its best model; or a
+            preset, as for `keras_atinet.from_preset`.
+
+    Returns:
+        `pathlib.Path` of a file, or of the folder of a preset; and the `Run`, None if the model
+        lies in no run folder.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no `.keras` file, or a damaged one.
+        ImportError, OSError: as `keras_atinet.from_preset`.
     """
+    if is_preset(path):
+        return find_preset(path), None
     path = pathlib.Path(path)
     file = Run(path).best if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"There is no model '{file}'. Name a .keras file, or a run folder in which at least "
-            "one epoch is done."
+            f"There is no model '{file}'. Name a .keras file, a run folder in which at least one "
+            f"epoch is done, or a preset ({', '.join(PRESETS)})."
         )
     if file.suffix != ".keras":
         raise ValueError(f"A model is a .keras file. Received: '{file}'.")
     _check_complete(file)
-    return file, Run(file.parent)
+    run = Run(file.parent)
+    return file, run if run.config.is_file() else None
 
 
 def _check_complete(file):
@@ -40,15 +52,17 @@ def _check_complete(file):
 
 
 def load_model(file, compile=True):
-    """The `MultiTaskModel` in a file.
+    """The `MultiTaskModel` in a file, or in the folder of a preset.
 
     Args:
         file: path, the first of what `find_model` returns.
-        compile: bool, whether it is compiled as it was saved.
+        compile: bool, whether it is compiled as it was saved; a preset never is.
 
     Raises:
         ValueError: if the file cannot be loaded, or holds something else.
     """
+    if pathlib.Path(file).is_dir():
+        return from_preset(pathlib.Path(file).absolute())
     model = open_model(file, compile)
     if not isinstance(model, models.MultiTaskModel):
         raise ValueError(

@@ -12,7 +12,7 @@ from keras_atinet.runs.epoch_table import EpochTable
 from keras_atinet.runs.model import count_parameters, get_model
 from keras_atinet.runs.patience import Patience
 from keras_atinet.runs.recording import Checkpoint, History, TrainingTime
-from keras_atinet.runs.saved_model import find_model
+from keras_atinet.runs.saved_model import find_model, load_model
 from keras_atinet.runs.schedules import learning_rate, second_phase
 from keras_atinet.runs.tensorboard import tensorboard
 from keras_atinet.training import PhaseSwitch
@@ -79,7 +79,8 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     first = run.restore(model, report)
     if settings["weights"] and not first:
         file, _ = find_model(settings["weights"])
-        report(f"Weights of {file}: {model.load_matching_weights(file)}")
+        source = load_model(file, compile=False)
+        report(f"Weights of {file}: {model.load_matching_weights(source)}")
     sizes = settings["image_size"], settings["batch_size"]
     order = {"shuffle": True, "augment": settings["augment"], "seed": settings["seed"]}
     batches = get_batches(sources.train, tasks, *sizes, first_epoch=first, **order)

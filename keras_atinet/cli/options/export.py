@@ -17,7 +17,9 @@ PATHS = ("model", "data")
 
 def add_options(parser):
     add = parser.add_argument
-    add("model", metavar="MODEL", help="a .keras file, or a run folder for its best model")
+    add(
+        "model", metavar="MODEL", help="a .keras file, a run folder for its best model, or a preset"
+    )
     text = f"what to write: {', '.join(FORMATS)}"
     add("--format", required=True, choices=FORMATS, metavar="FORMAT", help=text)
     add("--out", metavar="FILE", help="file or folder to write (default: beside the .keras file)")

@@ -30,7 +30,7 @@ def add_model(parser):
         "--model",
         required=True,
         metavar="FILE",
-        help="a .keras file, or a run folder for its best model",
+        help="a .keras file, a run folder for its best model, or a preset",
     )
 
 

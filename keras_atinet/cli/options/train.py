@@ -89,7 +89,7 @@ def _add_network(group):
     _add(group, "--decoder", text, "unet", choices=DECODERS)
     text = "width of each stage of the decoder, finest first"
     _add(group, "--decoder-filters", text, "as --filters says", **{**FILTERS, "nargs": "+"})
-    text = "a run folder (its best model) or a .keras file to begin with: takes what fits"
+    text = "a run folder (its best model), .keras file or preset to begin with: takes what fits"
     _add(group, "--weights", text, metavar="RUN")
     _add(group, "--dtype", "precision", choices=PRECISIONS)
     text = "atinet and mtan: what to compute twice, for less memory"

@@ -1,0 +1,86 @@
+"""The config of a preset: what network it describes, of known classes only."""
+
+import importlib.util
+
+import keras
+
+from keras_atinet.files import one_line, read_json, write_json
+
+_PACKAGES = ("keras", "keras_atinet", "keras_hub")
+# They run code, or read other files.
+_REFUSED = (
+    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
+    *("StringLookup", "IntegerLookup", "TextVectorization", "function"),
+)
+_VALUES = ("__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__keras_tensor__")
+
+
+def write_config(path, model):
+    """Writes the config of a network, not of its training.
+
+    Returns:
+        A network of this config, without its weights.
+
+    Raises:
+        ValueError: if it holds what a preset must not.
+    """
+    config = keras.saving.serialize_keras_object(model)
+    config.pop("compile_config", None)
+    _check(config, f"the network '{model.name}'", "Save it by `model.save`, to a .keras file.")
+    write_json(path, config)
+    return build(path)
+
+
+def build(path):
+    """The `keras.Model` of a config, with initial weights. No code of the config is run.
+
+    Raises:
+        ValueError: if it is damaged, or names anything but layers of Keras, of this package or of
+            keras-hub.
+        ImportError: if it names layers of keras-hub, which is not installed.
+    """
+    config = read_json(path)
+    _check(config, f"'{path}'", "Load only what you trust, from a .keras file.")
+    try:
+        return keras.saving.deserialize_keras_object(config, safe_mode=True)
+    # What a config describes may be impossible in many ways.
+    except Exception as error:
+        raise ValueError(
+            f"The network of a preset cannot be made. Received: '{path}' "
+            f"({type(error).__name__}: {one_line(error)}). Another version of the package may have "
+            "written it: update, or get the preset again."
+        ) from error
+
+
+def _check(config, where, fix):
+    # Without recursion: a file may be nested more deeply than functions may be.
+    waiting = [config]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, (list, tuple)):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+            if "class_name" in value:
+                _check_class(value, where, fix)
+
+
+def _check_class(value, where, fix):
+    name, module, registered = (
+        value.get(key) for key in ("class_name", "module", "registered_name")
+    )
+    if name in _VALUES:
+        return
+    packages = {str(module or "keras").partition(".")[0]}
+    if isinstance(registered, str) and ">" in registered:
+        packages.add(registered.partition(">")[0])
+    if not packages <= set(_PACKAGES) or name in _REFUSED or str(name).startswith("__"):
+        raise ValueError(
+            "A preset is made of layers of Keras, keras_atinet and keras_hub, without functions of "
+            f"one's own. Received: {where} with {name!r:.60} of {registered or module!r:.60}. {fix}"
+        )
+    if "keras_hub" in packages and not importlib.util.find_spec("keras_hub"):
+        raise ImportError(
+            f"The preset has a layer of keras-hub, which is not installed. Received: {where} with "
+            f"{name!r:.60}. `pip install keras-hub`."
+        )
