@@ -171,3 +171,5 @@ FORMATS = {
     "torch": Format("torch.export", "torch", ".pt2", keras=(3, 15)),
 }
 QUANTIZED = ["onnx", "openvino"]
+PRESET = "preset"  # what `export` writes beside these formats
+PRESET_DTYPES = ("float32", "float16")

@@ -8,16 +8,21 @@ import numpy as np
 
 from keras_atinet import exporting, runs
 from keras_atinet.data import Subset, splits
+from keras_atinet.files import read_json
+from keras_atinet.models.presets.files import CARD
+from keras_atinet.settings import PRESET, PRESET_DTYPES
+
+_CALIBRATION_IMAGES = 200
+_SCORES = {"images", "image_size", "split", "results", "class_iou"}
 
 
 def run(arguments, argv):
-    """Writes a trained model for another runtime, and runs it there on one image."""
+    """Writes a trained model for another runtime, and runs it there on one image; or a preset."""
     file, folder = runs.find_model(arguments.model)
+    if arguments.format == PRESET:
+        _write_preset(arguments, file, folder)
+        return
     form = exporting.FORMATS[arguments.format]
-    if arguments.int8 and arguments.format not in exporting.QUANTIZED:
-        raise ValueError(
-            f"`--int8` is for the formats {exporting.QUANTIZED}. Received: '{arguments.format}'."
-        )
     model = runs.load_model(file)
     size, batch_size = arguments.image_size or model.input_shape[1:3], arguments.batch_size or 1
     out = pathlib.Path(arguments.out or _default_path(file, form, arguments.int8))
@@ -41,6 +46,41 @@ def run(arguments, argv):
         return
     for name, difference in _differences(model, out, size, batch_size).items():
         print(f"{name:14}mean difference from Keras {difference:.1e}")
+
+
+def _write_preset(arguments, file, folder):
+    if file.is_dir() and not arguments.out:
+        raise ValueError("`--out` is missing: the folder to write a preset of a preset to.")
+    out = pathlib.Path(arguments.out or file.with_name(PRESET))
+    scores = arguments.scores and _read_scores(arguments.scores)
+    notes = arguments.notes and _read_text(arguments.notes)
+    model = runs.load_model(file, compile=False)
+    if file.is_dir() and not (scores or notes):
+        card = _read_text(file / CARD) if (file / CARD).is_file() else None
+    else:
+        is_best = folder is not None and file == folder.best
+        card = runs.run_card(model, out.absolute().name, folder, is_best, scores, notes)
+    model.save_to_preset(out, arguments.dtype or PRESET_DTYPES[0], card)
+    print(f"{out}: {_megabytes(out):.1f} MB, a preset of {type(model).__name__}")
+    if not notes:
+        print(f"To complete by hand before others get it: {out / CARD}")
+
+
+def _read_scores(path):
+    scores = read_json(path)
+    if not set(scores) >= _SCORES:
+        raise ValueError(
+            f"`--scores` is a file that `keras-atinet evaluate --json` wrote. Received: '{path}', "
+            f"without {', '.join(sorted(_SCORES - set(scores)))}."
+        )
+    return scores
+
+
+def _read_text(path):
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"A text must be UTF-8. Received: '{path}'.") from error
 
 
 def _input_shape(arguments, channels):
@@ -67,7 +107,8 @@ def _calibration_source(arguments, file, folder):
             f"`--int8` needs a batch of images. Received: {len(source)} images, "
             f"--batch-size {arguments.batch_size}. Take a smaller one."
         )
-    return Subset(source, max(arguments.calibration_images, arguments.batch_size or 1))
+    count = arguments.calibration_images or _CALIBRATION_IMAGES
+    return Subset(source, max(count, arguments.batch_size or 1))
 
 
 def _default_path(file, form, int8):

@@ -149,14 +149,12 @@ def _facts(model, file):
 
 
 def _print_best_epoch(folder, tasks):
-    losses = {int(row["epoch"]): float(row.get("val_loss") or "nan") for row in folder.rows()}
-    losses = {epoch: loss for epoch, loss in losses.items() if not math.isnan(loss)}
-    if not losses:
+    row = folder.best_row()
+    if row is None:
         print("No epoch has a val_loss that is a number.")
         return
-    best = min(losses, key=losses.get)
-    (row,) = (row for row in folder.rows() if int(row["epoch"]) == best)
-    print(f"Epoch {best + 1} is the best, with a val_loss of {number(losses[best])}:")
+    loss = number(float(row["val_loss"]))
+    print(f"Epoch {int(row['epoch']) + 1} is the best, with a val_loss of {loss}:")
     for task in tasks:
         names = ["loss", *(metric.name for metric in task.metrics())]
         values = {name: row.get(f"val_{task.name}_{name}") for name in names}

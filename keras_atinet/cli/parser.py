@@ -10,7 +10,7 @@ import textwrap
 from keras_atinet.cli.options.shared import add_common
 from keras_atinet.version import __version__
 
-_COMMANDS = ("train", "evaluate", "predict", "export", "report", "info")
+_COMMANDS = ("train", "evaluate", "predict", "demo", "export", "report", "info")
 _COMMANDS += ("data", "search", "reproduce")
 _DATA_COMMANDS = ("data.inspect", "data.verify", "data.prepare")
 _MAX_WIDTH = 100
@@ -42,8 +42,8 @@ def options_of(command):
     """The module with the options of a command: `SUMMARY` and `add_options`; `PATHS`, the names of
     those that must be paths of what is there.
 
-    Where the command has them, also `DETAILS` and `EXAMPLES`, for its help, and the function
-    `required_backend` of its arguments.
+    Where the command has them, also `DETAILS` and `EXAMPLES`, for its help, and the functions of
+    its arguments `check`, which raises before Keras is imported, and `required_backend`.
     """
     return importlib.import_module(f"keras_atinet.cli.options.{command}")
 

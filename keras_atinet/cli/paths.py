@@ -1,6 +1,7 @@
 """Names of files: whether what the arguments name is there, and how a terminal shows them."""
 
 import difflib
+import glob
 import pathlib
 
 from keras_atinet.cli.options.shared import SOURCES
@@ -28,9 +29,21 @@ def check_paths(arguments, names):
         for path in [given] if isinstance(given, str) else given:
             if path == ROOMS or path in PRESETS or ":" in path or _exists(path):
                 continue
-            names = PRESETS if name in _MODELS else ()
-            hint = _nearest(pathlib.Path(path), names) or _EXPECTED.get(name, "")
+            if is_pattern(path):
+                if next(glob.iglob(path, recursive=True), None) is None:
+                    raise FileNotFoundError(f"No file fits the pattern. Received: '{path}'.")
+                continue
+            others = PRESETS if name in _MODELS else ()
+            hint = _nearest(pathlib.Path(path), others) or _EXPECTED.get(name, "")
             raise FileNotFoundError(f"There is no such file or folder. Received: '{path}'.{hint}")
+
+
+def is_pattern(path):
+    """Whether a path stands for all files that fit it, as `"photos/*.jpg"` does.
+
+    A shell makes names of it first, unless it stands in quotes or is one that does not.
+    """
+    return glob.has_magic(str(path)) and not _exists(path)
 
 
 def visible(text):

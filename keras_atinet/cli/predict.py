@@ -1,23 +1,26 @@
 """`keras-atinet predict`."""
 
-import functools
+import collections
+import glob
+import os
 import pathlib
 import sys
+import time
 
 import keras
-import numpy as np
 
-from keras_atinet import files, runs
+from keras_atinet import files
 from keras_atinet.cli.data.sources import is_verbose
-from keras_atinet.cli.paths import visible
-from keras_atinet.data import resize
+from keras_atinet.cli.paths import is_pattern, visible
 from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.sources.file_names import named_files
-from keras_atinet.data.sources.pictures import PICTURES, read_image
-from keras_atinet.data.sources.pillow import pillow
+from keras_atinet.data.sources.pictures import PICTURES
+from keras_atinet.prediction import Predictor, read_picture
+from keras_atinet.prediction.writing import can_draw, file_names, write_predictions
+from keras_atinet.settings import PRESETS
 
-_BATCH = 8  # pictures
 _READERS = 2  # threads
+_WRITERS = 2  # each holds the maps of one picture
 
 
 def run(arguments, argv):
@@ -25,41 +28,91 @@ def run(arguments, argv):
     out = pathlib.Path(arguments.out)
     paths = find_pictures(arguments.images, out)
     names = unique_names(paths)
-    model = runs.load_model(runs.find_model(arguments.model)[0])
+    print_model(arguments.model)
+    predictor = Predictor(arguments.model)
     if len(paths) > 1:
         print(f"{len(paths)} pictures")
     files.make_folder(out)
     bar = keras.utils.Progbar(len(paths), unit_name="picture") if is_verbose(arguments) else None
-    read = functools.partial(_read, size=model.input_shape[1:3])
-    waiting, faults = [], []
-    for number, result in enumerate(in_order(read, paths, _READERS), start=1):
+    start, faults, notes = time.monotonic(), [], []
+    for number, result in enumerate(_results(predictor, paths, names, out), start=1):
         if isinstance(result, ValueError):
             faults.append(result)
         else:
-            waiting.append((names[number - 1], *result))
-        if len(waiting) == _BATCH or (waiting and number == len(paths)):
-            _predict(model, waiting, out)
-            waiting = []
+            notes += result
         if bar:
             bar.update(number)
-    for path, name in zip(paths, names, strict=True):
-        if name != path.stem:
-            print(visible(f"{path}: NAME is {name}"))
+    seconds = time.monotonic() - start
+    pairs = zip(paths, names, strict=True)
+    notes += [f"{path}: NAME is {name}" for path, name in pairs if name != path.stem]
+    print_notes(notes)
     if len(faults) < len(paths):
         name = names[0] if len(paths) == 1 else "NAME"
-        written = ", ".join([f"{name}.npz", *(f"{name}_{task.name}.png" for task in model.tasks)])
-        print(visible(f"{len(paths) - len(faults)} predicted, in {out}: {written}"))
+        written = ", ".join(f"{name}{end}" for end in file_names(predictor.tasks))
+        rate = f", {len(paths) / seconds:.3g} pictures/s" if len(paths) > 1 else ""
+        print(visible(f"{len(paths) - len(faults)} predicted{rate}, in {out}: {written}"))
     for fault in faults:
         print(f"keras-atinet: error: {visible(str(fault))}", file=sys.stderr)
     return 1 if faults else 0
 
 
+def print_model(place):
+    """Prints which model predicts, and of a preset what it is."""
+    about = f" ({PRESETS[place]})" if place in PRESETS else ""
+    print(f"Model: {visible(place)}{about}", flush=True)
+
+
+def print_notes(notes):
+    """Prints what was left out or renamed."""
+    if not can_draw():
+        notes = [*notes, "Without matplotlib nothing is put side by side: `pip install matplotlib`"]
+    for note in notes:
+        print(visible(note))
+
+
+def _results(predictor, paths, names, out):
+    # What `write_predictions` returns for each picture, or the `ValueError` of one that cannot be
+    # read. Threads read and write; a large picture is read again when it is drawn on, so that
+    # memory holds few of them.
+    waiting, faults = collections.deque(), collections.deque()
+
+    def read(path):
+        try:
+            return predictor.prepare(path)
+        except ValueError as error:
+            return error
+
+    def prepared():
+        results = in_order(read, paths, _READERS)
+        for path, name, result in zip(paths, names, results, strict=True):
+            if isinstance(result, ValueError):
+                faults.append(result)
+            else:
+                waiting.append((path, name))
+                yield result
+
+    def write(job):
+        path, name, size, outputs = job
+        try:
+            image = read_picture(path)
+        except ValueError as error:
+            return error
+        return write_predictions(out, name, image, predictor.maps(outputs, size), predictor.tasks)
+
+    jobs = ((*waiting.popleft(), *result) for result in predictor.run(prepared()))
+    for result in in_order(write, jobs, _WRITERS):
+        yield result
+        while faults:
+            yield faults.popleft()
+    yield from faults
+
+
 def find_pictures(places, out):
-    """The picture files at some places, those of a folder in the order of their names.
+    """The picture files at some places, each once; those of a folder in the order of their names.
 
     Args:
-        places: list of str, files of any suffix and folders.
-        out: `pathlib.Path`, the folder to write to.
+        places: list of str, files of any suffix, folders, and patterns such as `"photos/*.jpg"`.
+        out: `pathlib.Path`, the folder to write to; a pattern does not look there.
 
     Returns:
         list of `pathlib.Path`.
@@ -69,25 +122,42 @@ def find_pictures(places, out):
         ValueError: if a folder is that to write to.
     """
     paths = []
-    for place in map(pathlib.Path, places):
-        if not place.is_dir():
-            if not place.is_file():
-                raise FileNotFoundError(f"There is no such image file. Received: '{place}'.")
-            paths.append(place)
-            continue
-        if out.resolve() == place.resolve():
-            raise ValueError(
-                "Predictions must not be written among the pictures of a folder, or they would be "
-                f"predicted next time. Received: --out {out}. Choose another folder."
-            )
-        found = list(named_files(place, PICTURES))
-        if not found:
-            raise FileNotFoundError(
-                f"The folder needs pictures ({', '.join(PICTURES)}). Received: '{place}', which "
-                f"has none. {_hint(place)}"
-            )
-        paths += found
-    return paths
+    for place in places:
+        if is_pattern(place):
+            found = map(pathlib.Path, sorted(glob.glob(str(place), recursive=True)))
+            found = [path for path in found if path.is_file() and not _is_in(path, out)]
+            if not found:
+                raise FileNotFoundError(f"No file fits the pattern. Received: '{place}'.")
+            paths += found
+        else:
+            paths += _pictures_at(pathlib.Path(place), out)
+    found = {}
+    for path in paths:
+        found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
+
+
+def _pictures_at(place, out):
+    if not place.is_dir():
+        if not place.is_file():
+            raise FileNotFoundError(f"There is no such image file. Received: '{place}'.")
+        return [place]
+    if out.resolve() == place.resolve():
+        raise ValueError(
+            "Predictions must not be written among the pictures of a folder, or they would be "
+            f"predicted next time. Received: --out {out}. Choose another folder."
+        )
+    found = list(named_files(place, PICTURES))
+    if not found:
+        raise FileNotFoundError(
+            f"The folder needs pictures ({', '.join(PICTURES)}). Received: '{place}', which "
+            f"has none. {_hint(place)}"
+        )
+    return found
+
+
+def _is_in(path, folder):
+    return folder.resolve() in path.resolve().parents
 
 
 def _hint(folder):
@@ -108,31 +178,3 @@ def unique_names(paths):
         taken.add(name.lower())
         names.append(name)
     return names
-
-
-def _read(path, size):
-    # The image at the network's size and its own size, or what is wrong with it.
-    try:
-        pixels = read_image(path)
-    except ValueError as error:
-        return error
-    return resize({"image": pixels}, size)["image"], pixels.shape[:2]
-
-
-def _predict(model, pictures, out):
-    names, images, sizes = zip(*pictures, strict=True)
-    outputs = model.predict(np.stack(images), verbose=0)
-    for index, (name, size) in enumerate(zip(names, sizes, strict=True)):
-        decoded = {task.name: task.decode(outputs[task.name][index]) for task in model.tasks}
-        with files.replacing(out / f"{name}.npz") as new:
-            for task in model.tasks:
-                picture = _picture(task, decoded[task.name], size)
-                picture.save(new.with_name(f"{name}_{task.name}.png"))
-            np.savez_compressed(new, **decoded)
-
-
-def _picture(task, prediction, size):
-    image = pillow()
-    is_class = np.issubdtype(prediction.dtype, np.integer)
-    resample = image.Resampling.NEAREST if is_class else image.Resampling.BILINEAR
-    return image.fromarray(task.colorize(prediction)).resize((size[1], size[0]), resample)

@@ -60,7 +60,9 @@ def main(argv=None):
 
 
 def _run(arguments, argv):
-    check_paths(arguments, options_of(arguments.command).PATHS)
+    options = options_of(arguments.command)
+    check_paths(arguments, options.PATHS)
+    getattr(options, "check", lambda arguments: None)(arguments)
     _choose_backend(arguments)
     # They name no file; what is wrong with a picture becomes an error that does.
     warnings.filterwarnings("ignore", module=r"PIL\.")

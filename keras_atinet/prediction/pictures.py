@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from keras_atinet.prediction.panel import CELL, draw_panel
-from keras_atinet.prediction.reading import read_picture
+from keras_atinet.prediction.reading import read_bytes
 
-_PIXELS = 2**20  # that are blended at a time
+_PIXELS = 2**20  # that are coloured or blended at a time
 
 
 def side_by_side(image, predictions, tasks):
@@ -37,7 +37,7 @@ def side_by_side(image, predictions, tasks):
     figure = side_by_side("room.jpg", predictor("room.jpg"), predictor.tasks)
     ```
     """
-    image = _thin(as_bytes(image))
+    image = _thin(read_bytes(image))
     predictions = {task.name: _thin(predictions[task.name]) for task in tasks}
     limits = {task.name: task.color_limits(predictions[task.name]) for task in tasks}
     shares = {task.name: class_shares(task, predictions[task.name]) for task in tasks}
@@ -67,7 +67,7 @@ def overlay(image, prediction, task, opacity=0.5):
     picture = overlay("room.jpg", classes, predictor.tasks[0])
     ```
     """
-    image, prediction = as_bytes(image), np.asarray(prediction)
+    image, prediction = read_bytes(image), np.asarray(prediction)
     if image.shape[:2] != prediction.shape[:2]:
         raise ValueError(
             "`image` and `prediction` must have the same size. Received: "
@@ -75,14 +75,29 @@ def overlay(image, prediction, task, opacity=0.5):
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"`opacity` must be in [0, 1]. Received: {opacity}. Choose 0.5, say.")
-    limits = task.color_limits(prediction)
-    result = np.empty_like(image)
-    step = max(1, _PIXELS // image.shape[1])
-    for start in range(0, len(image), step):
-        rows = slice(start, start + step)
-        colors = colorize(task, prediction[rows], limits).astype("float32")
-        result[rows] = np.rint(image[rows] + opacity * (colors - image[rows]))
+    result = full_size_colors(task, prediction)
+    for rows in _strips(result):
+        result[rows] = np.rint(
+            image[rows] + opacity * (result[rows].astype("float32") - image[rows])
+        )
     return result
+
+
+def full_size_colors(task, prediction):
+    """The colours of a decoded prediction of any size, uint8 `(height, width, 3)`.
+
+    Their range is that of `side_by_side`. They are made in strips of rows: those of 50 megapixels
+    would need gigabytes on the way.
+    """
+    limits = task.color_limits(_thin(prediction))
+    return np.concatenate(
+        [colorize(task, prediction[rows], limits) for rows in _strips(prediction)]
+    )
+
+
+def _strips(array):
+    step = max(1, _PIXELS // array.shape[1])
+    return [slice(start, start + step) for start in range(0, len(array), step)]
 
 
 def colorize(task, prediction, limits=None):
@@ -107,12 +122,6 @@ def class_shares(task, prediction):
     classes, counts = np.unique(prediction, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return {int(classes[index]): counts[index] / counts.sum() for index in order}
-
-
-def as_bytes(image):
-    """The pixels of `read_picture` as a uint8 array."""
-    pixels = read_picture(image)
-    return pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype("uint8")
 
 
 def _thin(array):

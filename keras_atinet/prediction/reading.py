@@ -55,3 +55,9 @@ def read_picture(image):
             "white, 255 for instance."
         )
     return array.astype(np.float32, copy=False)
+
+
+def read_bytes(image):
+    """The pixels of `read_picture` as uint8."""
+    pixels = read_picture(image)
+    return pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype("uint8")

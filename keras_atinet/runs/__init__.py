@@ -1,5 +1,6 @@
 """Runs: settings, the model and data that they describe, and the folder that training writes."""
 
+from keras_atinet.runs.card import run_card
 from keras_atinet.runs.ctrl_c import Interruption
 from keras_atinet.runs.data import (
     Sources,

@@ -74,6 +74,13 @@ class Run:
         """The rows of the history, dicts of str."""
         return read_rows(self.history)
 
+    def best_row(self):
+        """The row of the epoch with the lowest held-out loss, or None where no loss is a number."""
+        losses = {row["epoch"]: float(row.get("val_loss") or "nan") for row in self.rows()}
+        losses = {epoch: loss for epoch, loss in losses.items() if not math.isnan(loss)}
+        best = min(losses, key=losses.get, default=None)
+        return next((row for row in self.rows() if row["epoch"] == best), None)
+
     def is_finished(self):
         """Whether all epochs are done, or enough of them brought no gain (`patience`).
 

@@ -1,10 +1,16 @@
+import argparse
+import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
-from keras_atinet import DepthEstimation, runs
+from keras_atinet import DepthEstimation, Predictor
+from keras_atinet.cli import demo, predict
+from keras_atinet.cli.paths import check_paths
 from keras_atinet.cli.predict import find_pictures, unique_names
+from keras_atinet.prediction import writing
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.backend_free
@@ -34,23 +40,45 @@ def test_pictures_are_found_in_folders(tmp_path):
         find_pictures([folder], folder / ".." / "image")
 
 
-class Brightness:
-    """A model whose depth is the brightness of the image."""
+def test_patterns_and_doubles(tmp_path):
+    for name in ("a.png", "b.jpg", "c[1].png", "out/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    places = [tmp_path / "**" / "*.png", tmp_path / "c[1].png", tmp_path, tmp_path / "a.png"]
+    found = find_pictures(map(str, places), tmp_path / "out")
+    assert [path.name for path in found] == ["a.png", "c[1].png", "b.jpg"]
+    check_paths(argparse.Namespace(images=list(map(str, places))), ["images"])
+    nothing = str(tmp_path / "*.gif")
+    for check in (
+        lambda: find_pictures([nothing], tmp_path / "out"),
+        lambda: check_paths(argparse.Namespace(images=[nothing]), ["images"]),
+    ):
+        with pytest.raises(FileNotFoundError, match="No file fits the pattern"):
+            check()
 
-    input_shape, tasks = (None, 32, 32, 3), [DepthEstimation()]
 
-    def __init__(self):
-        self.batches = []
+class Brightness(Predictor):
+    """A predictor whose depth is the brightness of the image."""
 
-    def predict(self, images, verbose):
+    tasks = (DepthEstimation(),)
+
+    def __init__(self, model):
+        self.batches, self.batch_size, self._networks = [], 8, self
+
+    def size_for(self, height, width):
+        return 32, 32
+
+    def at(self, size):
+        return self
+
+    def predict_on_batch(self, images):
         self.batches.append(len(images))
         return {"depth": images.mean(axis=-1, keepdims=True)}
 
 
 def test_a_folder_is_predicted_but_for_what_is_damaged(run_cli, tmp_path, monkeypatch, capsys):
-    model = Brightness()
-    monkeypatch.setattr(runs, "find_model", lambda place: (place, None))
-    monkeypatch.setattr(runs, "load_model", lambda place: model)
+    predictor = Brightness(None)
+    monkeypatch.setattr(predict, "Predictor", lambda place: predictor)
     pictures, out = tmp_path / "pictures", tmp_path / "out"
     pictures.mkdir()
     for index in range(10):
@@ -58,21 +86,43 @@ def test_a_folder_is_predicted_but_for_what_is_damaged(run_cli, tmp_path, monkey
     Image.fromarray(np.full((20, 30), 65535, "uint16")).save(pictures / "3.tif")
     (pictures / "5.png").write_bytes((pictures / "5.png").read_bytes()[:50])
     (pictures / "\x1b[31m.png").write_bytes(b"damaged")
+    monkeypatch.setattr(predict, "file_names", lambda tasks: [".npz", "_depth.png"])
+    monkeypatch.setattr(predict, "can_draw", lambda: False)
+    monkeypatch.setattr(writing, "can_draw", lambda: False)
     assert run_cli("predict", pictures, "--model", tmp_path, "--out", out) == 1
     shown = capsys.readouterr()
-    assert shown.out.splitlines() == [
+    *lines, last = shown.out.splitlines()
+    assert lines == [
+        f"Model: {tmp_path}",
         "12 pictures",
         f"{pictures / '3.tif'}: NAME is 3-2",
-        f"10 predicted, in {out}: NAME.npz, NAME_depth.png",
+        "Without matplotlib nothing is put side by side: `pip install matplotlib`",
     ]
+    assert re.fullmatch(
+        rf"10 predicted, [\d.e+]+ pictures/s, in {re.escape(str(out))}: NAME.npz, NAME_depth.png",
+        last,
+    )
     assert shown.err.count("error: ") == 2 and str(pictures / "5.png") in shown.err
     assert "\\x1b[31m.png" in shown.err and "\x1b" not in shown.err
-    assert model.batches == [8, 2]
+    if keras.backend.backend() != "jax":  # there they come one by one
+        assert predictor.batches == [8, 2]
     expected = {str(index): 20 * index for index in range(10) if index != 5} | {"3-2": 255}
+    ends = (".npz", "_depth.png", "_depth_mm.png")
     assert {path.name for path in out.iterdir()} == {
-        f"{name}{end}" for name in expected for end in (".npz", "_depth.png")
+        f"{name}{end}" for name in expected for end in ends
     }
     for name, brightness in expected.items():
         depth = np.load(out / f"{name}.npz")["depth"]
-        np.testing.assert_allclose(depth, np.full((32, 32, 1), brightness / 255), atol=1e-6)
+        np.testing.assert_allclose(depth, np.full((20, 30, 1), brightness / 255), atol=1e-3)
         assert Image.open(out / f"{name}_depth.png").size == (30, 20)
+
+
+def test_demo(run_cli, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "Predictor", Brightness)
+    monkeypatch.setattr(demo, "example_room", lambda: np.zeros((4, 6, 3), "uint8"))
+    assert run_cli("demo", "--out", tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Model: split_efficientnet_lite2_nyuv2 (Split on EfficientNet-Lite2")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"room.png", "room.npz", "room_depth.png"} <= names
+    assert all(name in shown for name in names)

@@ -25,12 +25,14 @@ def add_common(parser):
     )
 
 
-def add_model(parser):
+def add_model(parser, default=None):
+    text = "a .keras file, a run folder for its best model, or a preset"
     parser.add_argument(
         "--model",
-        required=True,
+        required=default is None,
+        default=default,
         metavar="FILE",
-        help="a .keras file, a run folder for its best model, or a preset",
+        help=f"{text} (default: %(default)s)" if default else text,
     )
 
 

@@ -8,15 +8,15 @@ from keras_atinet.models.presets.card import model_card
 from keras_atinet.models.presets.configs import write_config
 from keras_atinet.models.presets.files import CARD, CONFIG, METADATA, WEIGHTS, write_metadata
 from keras_atinet.models.presets.weights import write_weights
-
-DTYPES = ("float32", "float16")
+from keras_atinet.settings import PRESET_DTYPES
 
 
 def save_to_preset(model, directory, dtype, card, needed):
     """See `MultiTaskModel.save_to_preset`; `needed`: int, about how many bytes it takes."""
-    if dtype not in DTYPES:
+    if dtype not in PRESET_DTYPES:
         raise ValueError(
-            f"`dtype` of `save_to_preset` must be one of {DTYPES}. Received: dtype={dtype!r}."
+            f"`dtype` of `save_to_preset` must be one of {PRESET_DTYPES}. "
+            f"Received: dtype={dtype!r}."
         )
     directory = pathlib.Path(directory)
     if not is_free(directory) and not (directory / METADATA).is_file():

@@ -1,0 +1,116 @@
+"""Files of what was predicted for a picture."""
+
+import threading
+import zipfile
+
+import numpy as np
+
+from keras_atinet import files
+from keras_atinet.data.sources.pillow import pillow
+from keras_atinet.prediction.pictures import full_size_colors, overlay, side_by_side
+from keras_atinet.tasks import DepthEstimation, SemanticSegmentation, SurfaceNormals
+from keras_atinet.visualization import load_matplotlib
+
+# What is rounded to so many parts fills a half (depth) to a fifth (normals) of the disk: 1 mm of
+# depth and a quarter of a degree are far below the errors of any network.
+_PARTS = {DepthEstimation: 1024, SurfaceNormals: 256}
+_ALL = "_all.png"
+_LONGEST_JPEG = 65500  # pixels
+_FARTHEST = 65.535  # metres, of a PNG of 16 bits
+_FAST = 1  # level of zlib; higher ones take thrice the time for a tenth to a third of the size
+_drawing = threading.Lock()  # matplotlib is not made for threads
+
+
+def file_names(tasks):
+    """The ends of the names that `write_predictions` gives its files, in order."""
+    ends = [".npz"]
+    for task in tasks:
+        ends.append(f"_{task.name}.png")
+        if isinstance(task, SemanticSegmentation):
+            ends += [f"_{task.name}_classes.png", f"_{task.name}_overlay.jpg"]
+        if isinstance(task, DepthEstimation):
+            ends.append(f"_{task.name}_mm.png")
+    return [*ends, _ALL] if can_draw() else ends
+
+
+def can_draw():
+    """Whether matplotlib is installed, which puts pictures side by side."""
+    try:
+        load_matplotlib()
+    except ImportError:
+        return False
+    return True
+
+
+def write_predictions(folder, name, image, maps, tasks):
+    """Writes the maps of a picture as arrays and as pictures of its size; all or none of them.
+
+    - `NAME.npz`: the maps, with the numbers of the classes (int32), metres in steps of 1/1024, and
+      unit vectors in steps of 1/256 (x right, y down, z forward; float32).
+    - `NAME_TASK.png`: each map in colours.
+    - `NAME_TASK_classes.png`: the numbers of the classes, in 8 bits, or 16 for more than 256.
+    - `NAME_TASK_overlay.jpg`: the colours of the classes on top of the picture.
+    - `NAME_TASK_mm.png`: depth in millimetres, in 16 bits, which end at 65.535 m.
+    - `NAME_all.png`: the picture and all maps side by side, with keys to the colours; only with
+      matplotlib.
+
+    Args:
+        folder: `pathlib.Path`.
+        name: str, `NAME`.
+        image: array `(H, W, 3)`, as of `read_picture`.
+        maps: dict of maps, as a `Predictor` returns.
+        tasks: list of `Task`.
+
+    Returns:
+        list of str, what of it could not be written.
+
+    Raises:
+        ImportError: if Pillow is not installed.
+        OSError: if the system refuses to write.
+    """
+    notes = []
+    with files.replacing(folder / f"{name}.npz") as new:
+        for task in tasks:
+            found = maps[task.name]
+            start = new.with_name(f"{name}_{task.name}")
+            _save(full_size_colors(task, found), f"{start}.png")
+            if isinstance(task, SemanticSegmentation):
+                _save(
+                    found.astype(np.min_scalar_type(task.num_classes - 1)), f"{start}_classes.png"
+                )
+                if max(found.shape) <= _LONGEST_JPEG:
+                    _save(overlay(image, found, task), f"{start}_overlay.jpg")
+                else:
+                    notes.append(
+                        f"{start.name}_overlay.jpg is left out: JPEG has up to {_LONGEST_JPEG} "
+                        f"rows and columns. Received: {found.shape}."
+                    )
+            if isinstance(task, DepthEstimation):
+                _save(_millimetres(found), f"{start}_mm.png")
+                if found.max() > _FARTHEST:
+                    notes.append(f"{start.name}_mm.png ends at {_FARTHEST} m. {name}.npz does not.")
+        if can_draw():
+            with _drawing:
+                side_by_side(image, maps, tasks).savefig(new.with_name(f"{name}{_ALL}"))
+        _save_arrays(maps, tasks, new)
+    return notes
+
+
+def _millimetres(depth):
+    return np.rint(1000 * np.minimum(depth[..., 0], _FARTHEST)).astype("uint16")
+
+
+def _save(pixels, path):
+    pillow().fromarray(pixels).save(path, quality=90, compress_level=_FAST)
+
+
+def _save_arrays(maps, tasks, path):
+    # As `numpy.savez_compressed`, at another level.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=_FAST) as archive:
+        for task in tasks:
+            found = maps[task.name]
+            for kind, parts in _PARTS.items():
+                if isinstance(task, kind):
+                    found = np.rint(found * parts) / np.float32(parts)
+            with archive.open(f"{task.name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, found)
