@@ -76,7 +76,7 @@ def overlay(image, prediction, task, opacity=0.5):
     if not 0 <= opacity <= 1:
         raise ValueError(f"`opacity` must be in [0, 1]. Received: {opacity}. Choose 0.5, say.")
     result = full_size_colors(task, prediction)
-    for rows in _strips(result):
+    for rows in strips(result):
         result[rows] = np.rint(
             image[rows] + opacity * (result[rows].astype("float32") - image[rows])
         )
@@ -90,12 +90,11 @@ def full_size_colors(task, prediction):
     would need gigabytes on the way.
     """
     limits = task.color_limits(_thin(prediction))
-    return np.concatenate(
-        [colorize(task, prediction[rows], limits) for rows in _strips(prediction)]
-    )
+    return np.concatenate([colorize(task, prediction[rows], limits) for rows in strips(prediction)])
 
 
-def _strips(array):
+def strips(array):
+    """Slices of rows of an array, of about a million pixels each."""
     step = max(1, _PIXELS // array.shape[1])
     return [slice(start, start + step) for start in range(0, len(array), step)]
 
@@ -128,4 +127,5 @@ def _thin(array):
     # No more than twice what is shown, which takes long to colour and to draw.
     array = np.asarray(array)
     step = max(1, math.ceil(max(array.shape[:2]) / (2 * CELL)))
-    return array[step // 2 :: step, step // 2 :: step]
+    rows, columns = (slice(min(step, size) // 2, None, step) for size in array.shape[:2])
+    return array[rows, columns]

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_atinet import files
 from keras_atinet.data.sources.pillow import pillow
-from keras_atinet.prediction.pictures import full_size_colors, overlay, side_by_side
+from keras_atinet.prediction.pictures import full_size_colors, overlay, side_by_side, strips
 from keras_atinet.tasks import DepthEstimation, SemanticSegmentation, SurfaceNormals
 from keras_atinet.visualization import load_matplotlib
 
@@ -105,12 +105,17 @@ def _save(pixels, path):
 
 
 def _save_arrays(maps, tasks, path):
-    # As `numpy.savez_compressed`, at another level.
+    # As `numpy.savez_compressed`, at another level, and in strips of rows.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=_FAST) as archive:
         for task in tasks:
-            found = maps[task.name]
-            for kind, parts in _PARTS.items():
-                if isinstance(task, kind):
-                    found = np.rint(found * parts) / np.float32(parts)
+            found = np.ascontiguousarray(maps[task.name])
+            parts = next((n for kind, n in _PARTS.items() if isinstance(task, kind)), None)
             with archive.open(f"{task.name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, found)
+                header = np.lib.format.header_data_from_array_1_0(found)
+                np.lib.format.write_array_header_1_0(file, header)
+                for rows in strips(found):
+                    file.write(_rounded(found[rows], parts).tobytes())
+
+
+def _rounded(array, parts):
+    return np.rint(array * parts) / np.float32(parts) if parts else array

@@ -75,7 +75,7 @@ def test_what_is_drawn_beside_the_photograph():
         ((480, 360), TASKS),
         ((300, 20), TASKS),
         ((1, 1), TASKS[1:2]),
-        ((20, 2400), [*TASKS, Heat()]),
+        ((1, 2400), [*TASKS, Heat()]),
         ((30, 40), [SemanticSegmentation(60, class_names=["a long $name$ of one class"] * 60)]),
     ],
 )
