@@ -24,6 +24,8 @@ BALANCERS = (
 )
 
 SCHEDULES = ("constant", "halve", "cosine")
+# What an epoch is judged by on the held-out images, and its name in the logs.
+BEST_BY = {"loss": "val_loss", "error": "val_error"}
 AUGMENTATIONS = ("mirror", "color", "full", "none")
 DECODERS = ("unet", "segformer", "aspp")
 
@@ -55,6 +57,7 @@ DEFAULT = {
     "warmup": 0,
     "weight_decay": 0.0,
     "accumulate": 1,
+    "best_by": "loss",
     "patience": None,
     "balancer": "dwa",
     "temperature": 2.0,
@@ -97,6 +100,7 @@ PRETRAINED = {
     "learning_rate": 1e-3,  # of 5e-4, 1e-3 and 2e-3: docs/encoders.md
     "schedule": "cosine",
     "augment": "color",
+    "best_by": "error",  # docs/encoders.md
 }
 # From the weights that come with the package, at their size.
 FINETUNE = {

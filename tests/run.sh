@@ -18,6 +18,8 @@ export TF_CPP_MIN_LOG_LEVEL=2 CUDA_VISIBLE_DEVICES=
 export OMP_NUM_THREADS=1
 # Most of JAX's time is compiling, and the tests compile much twice; what it compiles is tiny.
 export JAX_DISABLE_MOST_OPTIMIZATIONS=1
+# XLA's newer way to compile loops takes half as long again.
+export XLA_FLAGS=--xla_cpu_use_fusion_emitters=false
 export JAX_COMPILATION_CACHE_DIR=$PWD/$environment/jax-cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 for backend in ${BACKENDS:-tensorflow jax torch}; do
     echo "== $backend"

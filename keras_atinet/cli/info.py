@@ -149,12 +149,12 @@ def _facts(model, file):
 
 
 def _print_best_epoch(folder, tasks):
-    row = folder.best_row()
+    row, monitor = folder.best_row(), folder.monitor()
     if row is None:
-        print("No epoch has a val_loss that is a number.")
+        print(f"No epoch has a {monitor} that is a number.")
         return
-    loss = number(float(row["val_loss"]))
-    print(f"Epoch {int(row['epoch']) + 1} is the best, with a val_loss of {loss}:")
+    value = number(float(row[monitor]))
+    print(f"Epoch {int(row['epoch']) + 1} is the best, with a {monitor} of {value}:")
     for task in tasks:
         names = ["loss", *(metric.name for metric in task.metrics())]
         values = {name: row.get(f"val_{task.name}_{name}") for name in names}

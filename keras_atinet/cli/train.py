@@ -32,7 +32,7 @@ def run(arguments, argv):
             path = shlex.quote(str(folder.path))
             print(f"\nStopped. Go on with: keras-atinet train --resume {path}")
             # Who sends SIGTERM may kill what does not end soon.
-            if folder.best_loss() is not None and not isinstance(interrupt, Terminated):
+            if folder.best_value() is not None and not isinstance(interrupt, Terminated):
                 _draw(folder, runs.load_model(folder.best), settings)
             return exit_status(interrupt)
         except FloatingPointError as error:
@@ -121,7 +121,7 @@ def print_scores(folder, settings):
     """Prints the scores of the best model and draws some of its predictions."""
     model = runs.load_model(runs.find_model(folder.path)[0])
     sizes = settings["image_size"], settings["batch_size"]
-    sources, is_best = runs.get_sources(settings), folder.best_loss() is not None
+    sources, is_best = runs.get_sources(settings), folder.best_value() is not None
     name = "best" if is_best else "last (no epoch has a held-out loss)"
     print(
         f"\nThe {name} model and the best constant on {len(sources.test)} images "

@@ -5,6 +5,7 @@ from keras_atinet.settings import (
     AUGMENTATIONS,
     BACKENDS,
     BALANCERS,
+    BEST_BY,
     DEFAULT,
     NETWORKS,
     ON_NONFINITE,
@@ -23,6 +24,7 @@ _CHOICES = {
     "schedule": SCHEDULES,
     "augment": (*AUGMENTATIONS, True, False),  # as older versions wrote it
     "on_nonfinite": ON_NONFINITE,
+    "best_by": BEST_BY,
     "averaging": ("pixel", "batch"),
 }
 # What settings are that are `None` by default.

@@ -61,34 +61,36 @@ class TrainingBar(_Bar):
 class EpochTable(_Bar):
     """A short row for each epoch; in a terminal, a bar for its steps and one for its evaluation.
 
-    Time, the time that is left, `loss`, `val_loss` and of each task the first of its metrics (its
-    loss if it has none) on the held-out data, with a mark where `val_loss` is the lowest so far;
-    and a line where the second phase of ATI-Net begins. Of all else `history.csv` keeps track. To
-    be given last, with `fit(verbose=0)`.
+    Time, the time that is left, `loss`, what is monitored and of each task the first of its metrics
+    (its loss if it has none) on the held-out data, with a mark where the monitored is the lowest so
+    far; and a line where the second phase of ATI-Net begins. Of all else `history.csv` keeps track.
+    To be given last, with `fit(verbose=0)`.
 
     Args:
         line: `BottomLine` to show the bars on.
         num_held_out: int, batches of the evaluation, or None if unknown.
-        best: float, the lowest `val_loss` before, or None.
+        best: float, the lowest value before of what is monitored, or None.
+        monitor: str, a name in the logs.
     """
 
-    def __init__(self, line, num_held_out=None, best=None):
+    def __init__(self, line, num_held_out=None, best=None, monitor="val_loss"):
         super().__init__(line)
         self.num_held_out = num_held_out
         self.best = math.inf if best is None else best
+        self.monitor = monitor
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         metrics = {task.name: task.metrics() for task in self.model.tasks}
         headlines = [(task, found[0].name if found else "loss") for task, found in metrics.items()]
-        self._logged = ["loss", "val_loss", *(f"val_{task}_{name}" for task, name in headlines)]
+        self._logged = ["loss", self.monitor, *(f"val_{task}_{name}" for task, name in headlines)]
         epochs = self.params["epochs"]
         columns = [Column("", "epoch", 2 * len(str(epochs)) + 1)]
         columns += [Column("", "time", len("0:00:00")), Column("", "left", len("00:00:00"))]
-        columns += [Column("", "loss"), Column("", "val_loss")]
+        columns += [Column("", "loss"), Column("", self.monitor)]
         columns += [Column(task, name) for task, name in headlines]
         width = shutil.get_terminal_size().columns if self.line.is_shown else None
-        self._table = TextTable(columns, width, "lowest val_loss so far")
+        self._table = TextTable(columns, width, f"lowest {self.monitor} so far")
         self._seconds, self._first_steps = [], 0.0
         self._waits_for_phase_2 = not getattr(self.model, "distillation_active", True)
         print(self._table.header(), flush=True)
@@ -123,10 +125,10 @@ class EpochTable(_Bar):
     def on_epoch_end(self, epoch, logs=None):
         self._seconds.append(time.perf_counter() - self._begin)
         values = [(logs or {}).get(name) for name in self._logged]
-        epochs, loss = self.params["epochs"], values[1]
-        is_best = loss is not None and loss < self.best
+        epochs, value = self.params["epochs"], values[1]
+        is_best = value is not None and value < self.best
         if is_best:
-            self.best = loss
+            self.best = value
         left = self._time_of_an_epoch() * (epochs - epoch - 1)
         cells = [f"{epoch + 1}/{epochs}", duration(self._seconds[-1]), duration(left)]
         print(self._table.row([*cells, *map(number, values)], is_best), flush=True)

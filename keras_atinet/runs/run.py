@@ -12,14 +12,14 @@ from keras_atinet.runs.environment import machine, versions
 from keras_atinet.runs.patience import Patience
 from keras_atinet.runs.recording import USE_THE_MODELS, Backup, read_rows, write_rows
 from keras_atinet.runs.schedules import second_phase
-from keras_atinet.settings import complete
+from keras_atinet.settings import BEST_BY, DEFAULT, complete
 
 
 class Run:
     """The files of one training run.
 
     `config.json` (settings, versions, machine, command), `history.csv` (a row for each epoch),
-    `best.keras` (lowest loss on the held-out samples), `last.keras`, `predictions.png`; and
+    `best.keras` (the best on the held-out samples), `last.keras`, `predictions.png`; and
     `backup/`, the state to resume from, while the run is not finished; `tensorboard/` by request.
 
     Args:
@@ -74,12 +74,17 @@ class Run:
         """The rows of the history, dicts of str."""
         return read_rows(self.history)
 
+    def monitor(self):
+        """The name in the logs of what the best epoch has the lowest of."""
+        # A run that is not yet created has the default.
+        settings = self.read_settings() if self.config.exists() else DEFAULT
+        return BEST_BY[settings["best_by"]]
+
     def best_row(self):
-        """The row of the epoch with the lowest held-out loss, or None where no loss is a number."""
-        losses = {row["epoch"]: float(row.get("val_loss") or "nan") for row in self.rows()}
-        losses = {epoch: loss for epoch, loss in losses.items() if not math.isnan(loss)}
-        best = min(losses, key=losses.get, default=None)
-        return next((row for row in self.rows() if row["epoch"] == best), None)
+        """The row of the epoch that is the best on the held-out samples, or None if none is."""
+        monitor = self.monitor()
+        rows = [row for row in self.rows() if not math.isnan(_value(row, monitor))]
+        return min(rows, key=lambda row: _value(row, monitor), default=None)
 
     def is_finished(self):
         """Whether all epochs are done, or enough of them brought no gain (`patience`).
@@ -90,7 +95,9 @@ class Run:
         if not rows or int(rows[-1]["epoch"]) == settings["epochs"] - 1:
             return bool(rows)
         patience = settings["patience"]
-        return bool(patience) and Patience(patience, second_phase(settings), rows).is_over()
+        if not patience:
+            return False
+        return Patience(patience, second_phase(settings), rows, self.monitor()).is_over()
 
     def saved_encoder(self):
         """The encoder of the network in the state to resume from, or None, for `get_model`.
@@ -135,10 +142,14 @@ class Run:
         else:
             self.history.unlink(missing_ok=True)
 
-    def best_loss(self):
-        """The held-out loss of `best.keras`, or None if there is no such file or loss yet."""
+    def best_value(self):
+        """What `best.keras` has of the `monitor`, or None if there is no such file or value yet."""
         if not self.best.is_file() or damage(self.best):
             return None
-        losses = [float(row.get("val_loss") or "nan") for row in self.rows()]
         # NaN, where no pixel was valid or the network predicted NaN, is the best of nothing.
-        return min((loss for loss in losses if not math.isnan(loss)), default=None)
+        row = self.best_row()
+        return None if row is None else _value(row, self.monitor())
+
+
+def _value(row, name):
+    return float(row.get(name) or "nan")

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_atinet.evaluation.mean_error import MeanError
 from keras_atinet.evaluation.scoring import num_batches
 from keras_atinet.runs.bottom_line import BottomLine
 from keras_atinet.runs.config import check_known
@@ -15,18 +16,19 @@ from keras_atinet.runs.recording import Checkpoint, History, TrainingTime
 from keras_atinet.runs.saved_model import find_model, load_model
 from keras_atinet.runs.schedules import learning_rate, second_phase
 from keras_atinet.runs.tensorboard import tensorboard
+from keras_atinet.settings import BEST_BY
 from keras_atinet.training import PhaseSwitch
 
 
 def get_callbacks(run, settings, model):
     """Keras's callbacks for a run, in the order in which they must be called."""
     learning_rate(settings, 0)  # refuses settings that do not fit before anything is written
+    monitor = BEST_BY[settings["best_by"]]
+    best = {"save_best_only": True, "initial_value_threshold": run.best_value()}
     callbacks = [
         TrainingTime(),
         keras.callbacks.LearningRateScheduler(lambda epoch, _: learning_rate(settings, epoch)),
-        Checkpoint(
-            run.best, save_best_only=True, mode="min", initial_value_threshold=run.best_loss()
-        ),
+        Checkpoint(run.best, monitor, mode="min", **best),
         Checkpoint(run.last),
         History(run.history),
         run.backup,
@@ -34,7 +36,10 @@ def get_callbacks(run, settings, model):
     if settings["tensorboard"]:
         callbacks.append(tensorboard(run.tensorboard, model))
     if settings["patience"]:
-        callbacks.append(Patience(settings["patience"], second_phase(settings), run.rows()))
+        first = second_phase(settings)
+        callbacks.append(Patience(settings["patience"], first, run.rows(), monitor))
+    if settings["best_by"] == "error":
+        callbacks.insert(0, MeanError())
     if hasattr(model, "distillation_active"):
         callbacks.insert(0, PhaseSwitch(at=settings["switch_at"], seed=settings["seed"]))
     return callbacks
@@ -95,7 +100,8 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     )
     with Interruption() as interruption, BottomLine() as line:
         if verbose is None:
-            callbacks.append(EpochTable(line, num_batches(validation), run.best_loss()))
+            best = run.best_value(), BEST_BY[settings["best_by"]]
+            callbacks.append(EpochTable(line, num_batches(validation), *best))
         model.fit(
             batches,
             validation_data=validation,
@@ -107,7 +113,8 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     done, patience = len(run.rows()), settings["patience"]
     if patience and done < settings["epochs"]:
         report(
-            f"Stopped after {done} of {settings['epochs']} epochs: no lower val_loss for "
+            f"Stopped after {done} of {settings['epochs']} epochs: no lower "
+            f"{BEST_BY[settings['best_by']]} for "
             f"{patience} epoch{'s' if patience > 1 else ''}."
         )
     run.finish()

@@ -10,7 +10,7 @@ import keras
 _PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 # Control characters, unpaired surrogates, breaks of lines and of paragraphs.
 _CONTROLS = ("Cc", "Cs", "Zl", "Zp")
-_OF_FIT = ("learning_rate", "seconds", "skipped_steps", "val_delta_m")
+_OF_FIT = ("learning_rate", "seconds", "skipped_steps", "val_delta_m", "val_error")
 
 
 def check_name(name, what="`name` of a task", where=""):

@@ -212,7 +212,7 @@ def test_the_scores_tell_of_images_that_the_epoch_was_chosen_on(tmp_path, monkey
     results = {"depth": {"loss": 0.5}}
     monkeypatch.setattr(runs, "find_model", lambda path: (path, None))
     monkeypatch.setattr(runs, "load_model", lambda file: model)
-    monkeypatch.setattr(runs.Run, "best_loss", lambda run: 0.5)
+    monkeypatch.setattr(runs.Run, "best_value", lambda run: 0.5)
     monkeypatch.setattr(evaluation, "evaluate", lambda *arguments, **options: results)
     monkeypatch.setattr(runs, "constant_baseline", lambda *arguments: results)
     monkeypatch.setattr(train, "_draw", lambda folder, model, settings: None)

@@ -5,6 +5,8 @@ from keras_atinet import evaluation, runs
 from keras_atinet.data import Rooms
 
 
+# Their metrics are tested on each.
+@pytest.mark.one_backend
 def test_the_constants_fit_the_samples():
     source = Rooms(3, (40, 48))
     tasks = runs.get_tasks(source)

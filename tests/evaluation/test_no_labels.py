@@ -153,11 +153,11 @@ def test_splits_without_labels_are_named_before_training(recwarn):
 
 
 @pytest.mark.backend_free
-def test_the_best_loss_of_a_run_is_a_number(tmp_path, monkeypatch):
+def test_the_best_value_of_a_run_is_a_number(tmp_path, monkeypatch):
     run = runs.Run(tmp_path)
     monkeypatch.setattr("keras_atinet.runs.run.damage", lambda path: None)
     run.best.touch()
     run.history.write_text("epoch,val_loss\n0,nan\n1,nan\n")
-    assert run.best_loss() is None
+    assert run.best_value() is None
     run.history.write_text("epoch,val_loss\n0,nan\n1,1.5\n2,1.25\n3,nan\n")
-    assert run.best_loss() == 1.25
+    assert run.best_value() == 1.25

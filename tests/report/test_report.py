@@ -44,6 +44,7 @@ class Samples:
             yield np.zeros((2, 2, 2, 3), "float32"), {"segmentation": labels, "depth": depth}
 
 
+@pytest.mark.one_backend
 def test_samples_are_looked_at_one_by_one():
     found = score_samples(Model(), Samples())
     np.testing.assert_array_equal(

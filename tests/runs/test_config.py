@@ -118,7 +118,7 @@ def test_damaged_runs_are_told_by_errors_of_this_package(tmp_path):
         try:
             settings = run.read_settings()
             run.is_finished()
-            run.best_loss()
+            run.best_value()
             assert settings.keys() >= DEFAULT.keys()
         except ValueError as error:
             told += 1

@@ -7,6 +7,8 @@ import pytest
 
 from keras_atinet import PhaseSwitch, runs
 from keras_atinet.data import class_weights
+from keras_atinet.evaluation import MeanError
+from keras_atinet.runs.patience import Patience
 from keras_atinet.runs.recording import write_rows
 from keras_atinet.training.callbacks import BestNumber
 
@@ -30,9 +32,22 @@ def test_the_best_model_survives_a_resume(tmp_path):
     run = runs.Run(tmp_path)
     run.history.write_text("epoch,val_loss\n0,1.5\n1,1.25\n2,1.75\n")
     run.best.write_bytes(b"PK\3\4 cut short")
-    assert run.best_loss() is None
+    assert run.best_value() is None
     write_model(run.best)
-    assert best_of(run).best == run.best_loss() == 1.25
+    assert best_of(run).best == run.best_value() == 1.25
+
+
+def test_the_best_epoch_is_that_of_the_lowest_error(tmp_path):
+    run, settings = runs.Run(tmp_path), {**runs.DEFAULT, "best_by": "error", "patience": 2}
+    run.create(settings, "keras-atinet train")
+    run.history.write_text("epoch,val_loss,val_error\n0,1.5,4\n1,1.25,3\n2,1.75,2\n3,1.0,2\n")
+    assert run.best_row()["epoch"] == "2" and not run.is_finished()
+    write_model(run.best)
+    callbacks = runs.get_callbacks(run, settings, SimpleNamespace())
+    (best,) = [c for c in callbacks if getattr(c, "save_best_only", False)]
+    (patience,) = [c for c in callbacks if isinstance(c, Patience)]
+    assert best.monitor == patience.monitor == "val_error" and best.best == run.best_value() == 2
+    assert isinstance(callbacks[0], MeanError)
 
 
 @pytest.mark.parametrize("first", [math.nan, math.inf])

@@ -33,7 +33,15 @@ def kept(model):
     return [variable for variable in variables if id(variable) not in metrics]
 
 
-@pytest.mark.parametrize("balancer", ["dwa", GradientBalancer(), GradientBalancer("bottleneck")])
+@pytest.mark.parametrize(
+    "balancer",
+    [
+        "dwa",
+        GradientBalancer("bottleneck"),
+        # On each in `test_fit_skips_and_counts`.
+        pytest.param(GradientBalancer(), marks=ONE_BACKEND),
+    ],
+)
 @pytest.mark.parametrize("odd", [np.nan, pytest.param(np.inf, marks=ONE_BACKEND)])
 def test_a_step_with_an_odd_loss_is_not_taken(make, batch, values, balancer, odd):
     images, targets = batch

@@ -15,7 +15,7 @@ def is_conv_bias(variable):
     return variable.path.endswith("conv/bias")
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.one_backend), 3])
 def test_gradients_reach_the_distillation_in_phase_2_only(count, small_atinet, batch, values):
     images, targets = batch
     keras.utils.set_random_seed(3)
@@ -262,6 +262,8 @@ def test_a_ramp_that_does_not_end(small, batch, capsys):
     assert "stays at 0.75" in capsys.readouterr().out and model.distillation_share == 0.75
 
 
+# What becomes of variables is tested on each, by the switch that resets the attention.
+@pytest.mark.one_backend
 def test_all_starts_anew(small, batch, values):
     """As in the authors' code: heads too, the whole optimizer, and the losses that DWA has seen."""
     images, targets = batch
@@ -297,6 +299,8 @@ def test_all_starts_anew(small, batch, values):
             assert same != (id(variable) in reset), variable.path
 
 
+# What `fit` adds to its callbacks.
+@pytest.mark.one_backend
 def test_fit_leaves_trained_attention_alone(small, batch, values, capsys, tmp_path):
     """Weights as from a published file, and those of a first phase that was saved."""
     images, targets = batch[0], {"depth": batch[1]["depth"]}

@@ -114,6 +114,8 @@ def test_the_space_can_be_narrowed_and_extended(tmp_path):
     assert values["balancer"] == "equal" and "temperature" not in values
 
 
+# KerasTuner around a `fit` that is tested on each, as is `DeltaM`.
+@pytest.mark.one_backend
 def test_delta_m_is_logged_and_decides(tmp_path):
     rooms = Rooms(8, SIZE), Rooms(4, SIZE, "test")
     hyper = hypermodel()

@@ -21,6 +21,7 @@ from keras_atinet.files import read_json
 from keras_atinet.settings import (
     AUGMENTATIONS,
     BALANCERS,
+    BEST_BY,
     DECODERS,
     DEFAULT,
     NETWORKS,
@@ -118,7 +119,12 @@ def _add_training(group):
     _add(group, "--warmup", text, **EPOCHS)
     text = "AdamW's: what it takes off the kernels of convolutions, times the learning rate"
     _add(group, "--weight-decay", text, **NOT_NEGATIVE)
-    text = "stop after N epochs without a lower val_loss; ATI-Net's second phase alone counts"
+    text = (
+        "what makes an epoch the best on the held-out images: the sum of the losses, or the mean "
+        "error of the tasks (1 - mean IoU, metres, degrees; geometric)"
+    )
+    _add(group, "--best-by", text, choices=BEST_BY)
+    text = "stop after N epochs none of which is the best; ATI-Net's second phase alone counts"
     _add(group, "--patience", text, **COUNT)
     _add(group, "--switch-at", "ATI-Net: share of the epochs in phase 1", **UP_TO_ONE)
     text = "a step whose loss or gradient is no finite number: stop, or leave it out and count it"

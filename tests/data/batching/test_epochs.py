@@ -119,7 +119,7 @@ def epochs_of(steps, *epochs):
 
 
 @both
-@pytest.mark.parametrize("steps", [None, 2, LENGTH, 7])
+@pytest.mark.parametrize("steps", [None, 2, pytest.param(LENGTH, marks=pytest.mark.one_backend), 7])
 class TestFit:
     """Epoch `e` begins at batch `e * steps` of the stream, whatever came before."""
 

@@ -1,10 +1,8 @@
 import json
 import os
 import pickle
-import random
 import shutil
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -22,9 +20,14 @@ pytestmark = pytest.mark.backend_free
 SIZE = (6, 8)
 
 
-class SlowRooms(Rooms):
+class MortalRooms(Rooms):
+    """Kill the process that reads one of them."""
+
+    fatal = None
+
     def __getitem__(self, index):
-        time.sleep(0.004)
+        if index == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().__getitem__(index)
 
 
@@ -172,20 +175,29 @@ def test_what_has_no_room_is_not_begun(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 def test_a_killed_process_goes_on_where_it_was(tmp_path):
-    out, moments, kills = tmp_path / "fast", random.Random(0), 0
-    while kills < 6 and not (out / "train").exists():
+    out, replace = tmp_path / "fast", os.replace
+
+    def killed(moment):
+        """The status of a process that dies before it reads a sample, or names what it wrote."""
         child = os.fork()
-        if not child:
-            try:
-                prepare(SlowRooms(100, (4, 6)), out, verbose=0)
-            finally:
-                os._exit(0)  # without pytest's report
-        time.sleep(moments.uniform(0.05, 0.2))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        kills += 1
-    assert kills >= 2 and any(out.iterdir())
-    prepare(SlowRooms(100, (4, 6)), out, verbose=0)
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        def replace_or_die(unfinished, path):
+            if os.path.basename(path) == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(unfinished, path)
+
+        try:
+            os.replace, MortalRooms.fatal = replace_or_die, moment
+            prepare(MortalRooms(100, (4, 6)), out, verbose=0)
+        finally:
+            os._exit(0)  # without pytest's report
+
+    for moment in ("prepared.json", 20, 40, 35, 70, "train"):
+        assert killed(moment) == -signal.SIGKILL, moment
+        assert prepared_splits(out) == []
+    prepare(MortalRooms(100, (4, 6)), out, verbose=0)
     names = {file.stem for file in (out / "train").iterdir()}
     assert names == {"prepared", "image", "segmentation", "depth", "normal", "present"}
     prepared = Prepared(out)
