@@ -7,11 +7,9 @@ import keras
 from keras_atinet.files import one_line, read_json, write_json
 
 _PACKAGES = ("keras", "keras_atinet", "keras_hub")
-# They run code, or read other files.
-_REFUSED = (
-    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
-    *("StringLookup", "IntegerLookup", "TextVectorization", "function"),
-)
+# They run code.
+_REFUSED = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "function")
+_READERS = ("Lookup", "Vectorization", "Tokenizer")  # of other files
 _VALUES = ("__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__keras_tensor__")
 
 
@@ -71,13 +69,18 @@ def _check_class(value, where, fix):
     )
     if name in _VALUES:
         return
-    packages = {str(module or "keras").partition(".")[0]}
-    if isinstance(registered, str) and ">" in registered:
-        packages.add(registered.partition(">")[0])
-    if not packages <= set(_PACKAGES) or name in _REFUSED or str(name).startswith("__"):
+    names, packages = [str(name)], {str(module or "keras").partition(".")[0]}
+    if registered is not None:
+        package, separator, registered_class = str(registered).rpartition(">")
+        names.append(registered_class)
+        packages |= {package} if separator else set()
+    is_known = isinstance(name, str) and packages <= set(_PACKAGES)
+    if not is_known or any(
+        n in _REFUSED or n.startswith("__") or n.endswith(_READERS) for n in names
+    ):
         raise ValueError(
-            "A preset is made of layers of Keras, keras_atinet and keras_hub, without functions of "
-            f"one's own. Received: {where} with {name!r:.60} of {registered or module!r:.60}. {fix}"
+            "A preset is made of layers of Keras, keras_atinet and keras_hub that run no code of "
+            f"others. Received: {where} with {name!r:.60} of {registered or module!r:.60}. {fix}"
         )
     if "keras_hub" in packages and not importlib.util.find_spec("keras_hub"):
         raise ImportError(

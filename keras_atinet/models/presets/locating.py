@@ -15,8 +15,9 @@ _WHAT = (
     "A preset is one of those that come with the package, a folder, 'hf://org/name[@revision]' or "
     "'kaggle://org/model/keras/variant[/version]'."
 )
-_HUGGING_FACE = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
-_KAGGLE = re.compile(r"[\w.-]+/[\w.-]+/keras/[\w.-]+(/\d+)?", re.IGNORECASE)
+_WORD = r"\w[\w.-]*"
+_HUGGING_FACE = re.compile(rf"(?P<name>{_WORD}/{_WORD})(@(?P<revision>{_WORD}(/{_WORD})*))?")
+_KAGGLE = re.compile(rf"{_WORD}/{_WORD}/keras/{_WORD}(/\d+)?", re.IGNORECASE)
 
 
 def presets():
