@@ -18,6 +18,7 @@ Image = pytest.importorskip("PIL.Image")
 h5py = pytest.importorskip("h5py")
 pyarrow = pytest.importorskip("pyarrow")
 io = pytest.importorskip("scipy.io")
+pytestmark = pytest.mark.backend_free
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 GUIDE = (DOCS / "data.md").read_text(encoding="utf-8") if DOCS.is_dir() else ""
 SIZE = (32, 48)

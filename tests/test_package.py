@@ -39,6 +39,7 @@ ORDER = [
     "__init__",  # the public names
     "tuning",
     "report",
+    "serving",
     "study",
     "cli",
     "__main__",
@@ -140,8 +141,12 @@ def test_optional_packages_are_imported_at_use():
     allowed = {*sys.stdlib_module_names, "keras", "keras_atinet", "numpy", *BACKENDS}
     for path, tree in modules():
         found = {name.split(".")[0] for name in imports(at_import(tree))}
-        # Whoever imports these two files has asked for the package.
-        own = {"tfds_builder": {"tensorflow_datasets"}, "hyper_model": {"keras_tuner"}}
+        # Whoever imports these files has asked for the package.
+        own = {
+            "tfds_builder": {"tensorflow_datasets"},
+            "hyper_model": {"keras_tuner"},
+            "gradio_page": {"gradio", "starlette"},
+        }
         assert found <= allowed | own.get(path.stem, set()), f"{path} imports {found - allowed}"
 
 

@@ -10,7 +10,7 @@ import textwrap
 from keras_atinet.cli.options.shared import add_common
 from keras_atinet.version import __version__
 
-_COMMANDS = ("train", "evaluate", "predict", "demo", "export", "report", "info")
+_COMMANDS = ("train", "evaluate", "predict", "demo", "serve", "export", "report", "info")
 _COMMANDS += ("data", "search", "reproduce")
 _DATA_COMMANDS = ("data.inspect", "data.verify", "data.prepare")
 _MAX_WIDTH = 100
@@ -77,7 +77,11 @@ def _usage(parser):
     for action in parser._actions:
         name = action.metavar or "|".join(map(str, action.choices or ()))
         if not action.option_strings:
-            words.append({"?": f"[{name}]", "+": f"{name} [{name} ...]"}.get(action.nargs, name))
+            words.append(
+                {"?": f"[{name}]", "*": f"[{name} ...]", "+": f"{name} [{name} ...]"}.get(
+                    action.nargs, name
+                )
+            )
         elif action.required:
             words.append(f"{action.option_strings[0]} {name}")
     return " ".join(words)

@@ -16,8 +16,11 @@ from keras_atinet.data.batching.parallel import in_order
 from keras_atinet.data.sources.file_names import named_files
 from keras_atinet.data.sources.pictures import PICTURES
 from keras_atinet.prediction import Predictor, read_picture
-from keras_atinet.prediction.writing import can_draw, file_names, write_predictions
+from keras_atinet.prediction.point_cloud import DEFAULT_FOV, field_of_view
+from keras_atinet.prediction.video import open_video, predict_video
+from keras_atinet.prediction.writing import can_draw, file_names, find_task, write_predictions
 from keras_atinet.settings import PRESETS
+from keras_atinet.tasks import DepthEstimation
 
 _READERS = 2  # threads
 _WRITERS = 2  # each holds the maps of one picture
@@ -27,15 +30,29 @@ def run(arguments, argv):
     """Writes pictures and arrays of what a model predicts; the exit status is 1 after a fault."""
     out = pathlib.Path(arguments.out)
     paths = find_pictures(arguments.images, out)
-    names = unique_names(paths)
+    video = open_video(arguments.video) if arguments.video else None
     print_model(arguments.model)
     predictor = Predictor(arguments.model)
+    if arguments.point_cloud and not find_task(predictor.tasks, DepthEstimation):
+        names = ", ".join(task.name for task in predictor.tasks)
+        raise ValueError(
+            f"`--point-cloud` needs a model that predicts depth. Received: one of {names}. "
+            "Choose another `--model`."
+        )
+    files.make_folder(out)
+    status = _predict_pictures(predictor, paths, out, arguments) if paths else 0
+    if video:
+        _predict_video(predictor, video, out, is_verbose(arguments))
+    return status
+
+
+def _predict_pictures(predictor, paths, out, arguments):
+    names = unique_names(paths)
     if len(paths) > 1:
         print(f"{len(paths)} pictures")
-    files.make_folder(out)
     bar = keras.utils.Progbar(len(paths), unit_name="picture") if is_verbose(arguments) else None
     start, faults, notes = time.monotonic(), [], []
-    for number, result in enumerate(_results(predictor, paths, names, out), start=1):
+    for number, result in enumerate(_results(predictor, paths, names, arguments), start=1):
         if isinstance(result, ValueError):
             faults.append(result)
         else:
@@ -45,15 +62,37 @@ def run(arguments, argv):
     seconds = time.monotonic() - start
     pairs = zip(paths, names, strict=True)
     notes += [f"{path}: NAME is {name}" for path, name in pairs if name != path.stem]
-    print_notes(notes)
+    print_notes(dict.fromkeys(notes))
     if len(faults) < len(paths):
         name = names[0] if len(paths) == 1 else "NAME"
-        written = ", ".join(f"{name}{end}" for end in file_names(predictor.tasks))
+        ends = file_names(predictor.tasks, arguments.point_cloud)
+        written = ", ".join(f"{name}{end}" for end in ends)
         rate = f", {len(paths) / seconds:.3g} pictures/s" if len(paths) > 1 else ""
         print(visible(f"{len(paths) - len(faults)} predicted{rate}, in {out}: {written}"))
     for fault in faults:
         print(f"keras-atinet: error: {visible(str(fault))}", file=sys.stderr)
     return 1 if faults else 0
+
+
+def _field_of_view(path, arguments):
+    # For a point cloud, if there is to be one, and notes of where it comes from.
+    if not arguments.point_cloud or arguments.fov:
+        return arguments.fov, []
+    found = field_of_view(path)
+    source = "by its EXIF data" if found else "a guess; `--fov` gives another"
+    fov = found or DEFAULT_FOV
+    return fov, [f"Field of view: {fov:.3g} degrees, {source}"]
+
+
+def _predict_video(predictor, video, out, verbose):
+    bar = keras.utils.Progbar(video.num_frames, unit_name="frame") if verbose else None
+    start = time.monotonic()
+    path = out / f"{video.path.stem}_all.mp4"
+    count = predict_video(predictor, video, path, bar and bar.update)
+    rate = count / (time.monotonic() - start)
+    if bar:
+        bar.update(count, finalize=True)  # the number before was an estimate
+    print(visible(f"{count} frames predicted, {rate:.3g} frames/s: {path}"))
 
 
 def print_model(place):
@@ -70,11 +109,11 @@ def print_notes(notes):
         print(visible(note))
 
 
-def _results(predictor, paths, names, out):
+def _results(predictor, paths, names, arguments):
     # What `write_predictions` returns for each picture, or the `ValueError` of one that cannot be
     # read. Threads read and write; a large picture is read again when it is drawn on, so that
     # memory holds few of them.
-    waiting, faults = collections.deque(), collections.deque()
+    waiting, faults, out = collections.deque(), collections.deque(), pathlib.Path(arguments.out)
 
     def read(path):
         try:
@@ -97,7 +136,9 @@ def _results(predictor, paths, names, out):
             image = read_picture(path)
         except ValueError as error:
             return error
-        return write_predictions(out, name, image, predictor.maps(outputs, size), predictor.tasks)
+        fov, notes = _field_of_view(path, arguments)
+        maps = predictor.maps(outputs, size)
+        return notes + write_predictions(out, name, image, maps, predictor.tasks, fov)
 
     jobs = ((*waiting.popleft(), *result) for result in predictor.run(prepared()))
     for result in in_order(write, jobs, _WRITERS):

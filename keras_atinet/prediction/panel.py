@@ -4,21 +4,22 @@ import math
 
 import numpy as np
 
+from keras_atinet.data.sources.pillow import pillow
 from keras_atinet.tasks import SurfaceNormals
 from keras_atinet.visualization import literal, load_matplotlib
 
 CELL = 480  # pixels of its longest side
+MAX_CLASSES = 24  # that are listed
 # All pixels, of which 120 are an inch, as which matplotlib measures fonts.
 _DPI = 120
 _SHORTEST = 24
 _COLUMN = 320  # at least, for the texts of a cell
 _GAP, _TITLE, _KEY, _ROW, _PATCH, _CHARACTER = 16, 40, 60, 26, 50, 9.5
 _ASPECT = 1.6  # of the whole
-_SHOWN_CLASSES = 24
 _SHOWN_CHARACTERS = 30
 _TITLES = {"segmentation": "classes", "normal": "surface normals"}
 # What surfaces face, and their normal: x right, y down, z forward.
-_DIRECTIONS = {
+DIRECTIONS = {
     "facing camera": (0, 0, -1),
     "up": (0, -1, 0),
     "down": (0, 1, 0),
@@ -27,7 +28,7 @@ _DIRECTIONS = {
 }
 
 
-def draw_panel(pictures, tasks, limits, shares):
+def draw_panel(pictures, tasks, limits, shares, image_title="photograph"):
     """Draws pictures in a grid, each with its title and key, and the classes below them.
 
     Args:
@@ -36,6 +37,7 @@ def draw_panel(pictures, tasks, limits, shares):
         limits: dict task name -> `(low, high)` that the colours span, or None.
         shares: dict task name -> dict class -> share of the pixels, or None to leave it out; empty
             where there are no classes.
+        image_title: str, of the photograph.
 
     Returns:
         `matplotlib.figure.Figure`, whose axes with the pictures come first.
@@ -65,7 +67,7 @@ def draw_panel(pictures, tasks, limits, shares):
 
     places = [divmod(index, columns) for index in range(len(pictures))]
     lefts = [_GAP + place * (column + _GAP) for _, place in places]
-    titles = ["photograph", *map(title, tasks)]
+    titles = [image_title, *map(title, tasks)]
     for picture, text, (row, _), left in zip(pictures, titles, places, lefts, strict=True):
         axes = add_axes(left + (column - width) / 2, tops[row] + _TITLE, width, height)
         axes.imshow(picture)
@@ -79,6 +81,40 @@ def draw_panel(pictures, tasks, limits, shares):
         _draw_legend(axes, entries, legend_columns, 10)
         top += size
     return figure
+
+
+class Panel:
+    """A panel for the frames of a video, drawn once but for the pictures.
+
+    Args:
+        pictures, tasks, limits, shares: as for `draw_panel`.
+    """
+
+    def __init__(self, pictures, tasks, limits, shares):
+        figure = draw_panel(pictures, tasks, limits, shares, "video")
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+        height, width = pixels.shape[:2]
+        # Even, for codecs of videos.
+        self._pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+        boxes = [axes.get_window_extent() for axes in figure.axes[: len(pictures)]]
+        self._places = [
+            (round(height - box.y1), round(box.x0), round(box.height), round(box.width))
+            for box in boxes
+        ]
+
+    def draw(self, pictures):
+        """The panel with other pictures, uint8 `(height, width, 3)`, height and width even."""
+        result = self._pixels.copy()
+        for (top, left, height, width), picture in zip(self._places, pictures, strict=True):
+            if picture.shape[:2] != (height, width):
+                resized = pillow().fromarray(picture).resize((width, height))
+                picture = np.asarray(resized)
+            result[top : top + height, left : left + width] = picture
+        return result
 
 
 def title(task):
@@ -105,8 +141,8 @@ def _key(task, limits, width):
     if limits is not None and task.channels == 1:
         return lambda axes: _draw_bar(axes, task, *limits)
     if isinstance(task, SurfaceNormals):
-        vectors = np.array([list(_DIRECTIONS.values())], "float32")
-        entries = list(zip(_DIRECTIONS, task.colorize(vectors)[0], strict=True))
+        vectors = np.array([list(DIRECTIONS.values())], "float32")
+        entries = list(zip(DIRECTIONS, task.colorize(vectors)[0], strict=True))
         columns = len(entries) if width >= CELL else math.ceil(len(entries) / 2)
         return lambda axes: _draw_legend(axes, entries, columns, 9)
     return None
@@ -127,21 +163,21 @@ def _legend(task, shares, width):
     """Labels and colours, the columns that fit into a width, and the height."""
     names = task.class_names or [f"class {index}" for index in range(len(task.class_colors))]
     entries = []
-    for index, share in list(shares.items())[:_SHOWN_CLASSES]:
+    for index, share in list(shares.items())[:MAX_CLASSES]:
         name = names[index]
         if len(name) > _SHOWN_CHARACTERS:
             name = name[: _SHOWN_CHARACTERS - 1] + "…"
-        entries.append((f"{name}{_percent(share)}", task.class_colors[index]))
+        entries.append((f"{name}{percent(share)}", task.class_colors[index]))
     longest = max(len(label) for label, _ in entries)
-    if len(shares) > _SHOWN_CLASSES:
-        entries.append((f"and {len(shares) - _SHOWN_CLASSES} more", None))
+    if len(shares) > MAX_CLASSES:
+        entries.append((f"and {len(shares) - MAX_CLASSES} more", None))
     columns = max(1, min(len(entries), int(width / (_PATCH + _CHARACTER * longest))))
     # As many in each row, about.
     columns = math.ceil(len(entries) / math.ceil(len(entries) / columns))
     return entries, columns, _ROW * math.ceil(len(entries) / columns) + _GAP
 
 
-def _percent(share):
+def percent(share):
     if share is None:
         return ""
     return f" {100 * share:.0f} %" if share >= 0.01 else " < 1 %"

@@ -8,20 +8,21 @@ import numpy as np
 from keras_atinet import files
 from keras_atinet.data.sources.pillow import pillow
 from keras_atinet.prediction.pictures import full_size_colors, overlay, side_by_side, strips
+from keras_atinet.prediction.point_cloud import point_cloud, write_ply
 from keras_atinet.tasks import DepthEstimation, SemanticSegmentation, SurfaceNormals
 from keras_atinet.visualization import load_matplotlib
 
 # What is rounded to so many parts fills a half (depth) to a fifth (normals) of the disk: 1 mm of
 # depth and a quarter of a degree are far below the errors of any network.
 _PARTS = {DepthEstimation: 1024, SurfaceNormals: 256}
-_ALL = "_all.png"
+_ALL, _POINTS = "_all.png", ".ply"
 _LONGEST_JPEG = 65500  # pixels
 _FARTHEST = 65.535  # metres, of a PNG of 16 bits
 _FAST = 1  # level of zlib; higher ones take thrice the time for a tenth to a third of the size
 _drawing = threading.Lock()  # matplotlib is not made for threads
 
 
-def file_names(tasks):
+def file_names(tasks, with_points=False):
     """The ends of the names that `write_predictions` gives its files, in order."""
     ends = [".npz"]
     for task in tasks:
@@ -30,7 +31,13 @@ def file_names(tasks):
             ends += [f"_{task.name}_classes.png", f"_{task.name}_overlay.jpg"]
         if isinstance(task, DepthEstimation):
             ends.append(f"_{task.name}_mm.png")
+    ends += [_POINTS] if with_points else []
     return [*ends, _ALL] if can_draw() else ends
+
+
+def find_task(tasks, kind):
+    """The first task of a kind, or None."""
+    return next((task for task in tasks if isinstance(task, kind)), None)
 
 
 def can_draw():
@@ -42,7 +49,7 @@ def can_draw():
     return True
 
 
-def write_predictions(folder, name, image, maps, tasks):
+def write_predictions(folder, name, image, maps, tasks, fov=None):
     """Writes the maps of a picture as arrays and as pictures of its size; all or none of them.
 
     - `NAME.npz`: the maps, with the numbers of the classes (int32), metres in steps of 1/1024, and
@@ -51,6 +58,7 @@ def write_predictions(folder, name, image, maps, tasks):
     - `NAME_TASK_classes.png`: the numbers of the classes, in 8 bits, or 16 for more than 256.
     - `NAME_TASK_overlay.jpg`: the colours of the classes on top of the picture.
     - `NAME_TASK_mm.png`: depth in millimetres, in 16 bits, which end at 65.535 m.
+    - `NAME.ply`: the points of the depth, see `point_cloud`; only with `fov`.
     - `NAME_all.png`: the picture and all maps side by side, with keys to the colours; only with
       matplotlib.
 
@@ -60,6 +68,7 @@ def write_predictions(folder, name, image, maps, tasks):
         image: array `(H, W, 3)`, as of `read_picture`.
         maps: dict of maps, as a `Predictor` returns.
         tasks: list of `Task`.
+        fov: optional float, degrees, the horizontal field of view.
 
     Returns:
         list of str, what of it could not be written.
@@ -89,6 +98,11 @@ def write_predictions(folder, name, image, maps, tasks):
                 _save(_millimetres(found), f"{start}_mm.png")
                 if found.max() > _FARTHEST:
                     notes.append(f"{start.name}_mm.png ends at {_FARTHEST} m. {name}.npz does not.")
+        if fov is not None:
+            depth, normals = (find_task(tasks, kind) for kind in (DepthEstimation, SurfaceNormals))
+            normals = normals and maps[normals.name]
+            cloud = point_cloud(maps[depth.name], fov, image, normals)
+            write_ply(new.with_name(f"{name}{_POINTS}"), *cloud)
         if can_draw():
             with _drawing:
                 side_by_side(image, maps, tasks).savefig(new.with_name(f"{name}{_ALL}"))

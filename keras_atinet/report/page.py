@@ -38,6 +38,12 @@ tr.muted td { color: #66707f; }
 .charts img, .chart img { width: 100%; display: block; }
 .chart { max-width: 640px; overflow-x: auto; }
 .chart img { min-width: 480px; }
+@media (max-width: 700px) {
+  body { padding: .75rem; font-size: 15px; }
+  th, td { padding: .3rem .35rem; }
+}
+"""
+PICTURES_STYLE = """
 .sample { margin: 0 0 1.25rem; }
 .sample > p { margin: 0 0 .25rem; font-size: .85rem; color: #4a5361; }
 .pictures { display: grid; gap: .4rem; grid-template-columns: repeat(var(--columns), 1fr); }
@@ -50,8 +56,6 @@ tr.muted td { color: #66707f; }
   vertical-align: -.1em; border: 1px solid #8a93a1; }
 .legend .missing { background: repeating-linear-gradient(45deg, #fff 0 3px, #c3c9d2 3px 5px); }
 @media (max-width: 700px) {
-  body { padding: .75rem; font-size: 15px; }
-  th, td { padding: .3rem .35rem; }
   .pictures { grid-template-columns: repeat(2, 1fr); }
   .pictures.narrow { grid-template-columns: repeat(5, 1fr); }
   .pictures .lone { grid-column: 1 / -1; }
@@ -69,8 +73,8 @@ def document(title, body):
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{html.escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}{PICTURES_STYLE}</style>\n</head>\n"
+        f"<body>\n<h1>{html.escape(title)}</h1>\n{body}\n</body>\n</html>\n"
     )
 
 

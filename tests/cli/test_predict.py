@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import DepthEstimation, Predictor
+from keras_atinet import DepthEstimation, Predictor, SurfaceNormals
 from keras_atinet.cli import demo, predict
 from keras_atinet.cli.paths import check_paths
 from keras_atinet.cli.predict import find_pictures, unique_names
 from keras_atinet.prediction import writing
+from keras_atinet.prediction.video import Video
 
 Image = pytest.importorskip("PIL.Image")
 pytestmark = pytest.mark.backend_free
@@ -86,7 +87,7 @@ def test_a_folder_is_predicted_but_for_what_is_damaged(run_cli, tmp_path, monkey
     Image.fromarray(np.full((20, 30), 65535, "uint16")).save(pictures / "3.tif")
     (pictures / "5.png").write_bytes((pictures / "5.png").read_bytes()[:50])
     (pictures / "\x1b[31m.png").write_bytes(b"damaged")
-    monkeypatch.setattr(predict, "file_names", lambda tasks: [".npz", "_depth.png"])
+    monkeypatch.setattr(predict, "file_names", lambda *arguments: [".npz", "_depth.png"])
     monkeypatch.setattr(predict, "can_draw", lambda: False)
     monkeypatch.setattr(writing, "can_draw", lambda: False)
     assert run_cli("predict", pictures, "--model", tmp_path, "--out", out) == 1
@@ -115,6 +116,62 @@ def test_a_folder_is_predicted_but_for_what_is_damaged(run_cli, tmp_path, monkey
         depth = np.load(out / f"{name}.npz")["depth"]
         np.testing.assert_allclose(depth, np.full((20, 30, 1), brightness / 255), atol=1e-3)
         assert Image.open(out / f"{name}_depth.png").size == (30, 20)
+
+
+def test_point_clouds(run_cli, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predict, "Predictor", Brightness)
+    monkeypatch.setattr(writing, "can_draw", lambda: False)
+    picture = Image.fromarray(np.full((12, 16, 3), 128, "uint8"))
+    picture.save(tmp_path / "a.png")
+    exif = picture.getexif()
+    exif.get_ifd(0x8769)[0xA405] = 28
+    picture.save(tmp_path / "b.jpg", exif=exif)
+    arguments = ["predict", tmp_path, "--point-cloud", "--out", tmp_path / "out"]
+    assert run_cli(*arguments) == 0
+    shown = capsys.readouterr().out
+    assert "Field of view: 60 degrees, a guess; `--fov` gives another" in shown
+    assert "Field of view: 63.4 degrees, by its EXIF data" in shown and "NAME.ply" in shown
+    assert run_cli(*arguments, "--fov", "90") == 0
+    assert "Field of view" not in capsys.readouterr().out
+    clouds = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.ply")}
+    assert {"a.ply", "b.ply"} == set(clouds)
+    assert all(b"element vertex 192" in cloud for cloud in clouds.values())
+    monkeypatch.setattr(Brightness, "tasks", (SurfaceNormals(),))
+    assert run_cli(*arguments) == 2
+    assert "needs a model that predicts depth" in capsys.readouterr().err
+
+
+def test_a_video(run_cli, tmp_path, monkeypatch, capsys):
+    place, out = tmp_path / "tour.of.rooms.mov", tmp_path / "out"
+    place.touch()
+    monkeypatch.setattr(predict, "Predictor", Brightness)
+    monkeypatch.setattr(predict, "open_video", lambda place: Video(Path(place), 10, 0.4))
+
+    def predict_video(predictor, video, path, on_frame):
+        for count in range(1, 4):
+            on_frame(count)
+        assert path == out / "tour.of.rooms_all.mp4"
+        return 3
+
+    monkeypatch.setattr(predict, "predict_video", predict_video)
+    assert run_cli("predict", "--video", place, "--out", out, "--verbose") == 0
+    *_, bar, last = capsys.readouterr().out.splitlines()
+    assert "3/4" in bar and re.match(r"3 frames predicted, .* frames/s: .*rooms_all.mp4$", last)
+
+
+def test_what_would_predict_nothing(run_cli, tmp_path, capsys):
+    (tmp_path / "a.mp4").touch()
+    for arguments, message in (
+        ([], "Nothing to predict"),
+        (["--video", tmp_path / "a.mp4", "--point-cloud"], "`--point-cloud` is for pictures"),
+        ([tmp_path / "a.mp4", "--fov", 60], "Add `--point-cloud`"),
+        (["--video", tmp_path / "b.mp4"], "There is no such file"),
+    ):
+        assert run_cli("predict", "--out", tmp_path / "out", *arguments) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run_cli("predict", tmp_path, "--point-cloud", "--fov", 180)
+    assert "degrees above 0, below 180. Received: 180" in capsys.readouterr().err
 
 
 def test_demo(run_cli, tmp_path, monkeypatch, capsys):

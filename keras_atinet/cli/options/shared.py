@@ -77,8 +77,13 @@ SEED = {
     "type": _number(int, 0, "a whole number from 0 on, below 2 ** 32", below=2**32),
     "metavar": "N",
 }
+PORT = {"type": _number(int, 1, "a whole number from 1 to 65535", below=65536), "metavar": "N"}
 EPOCHS = {"type": _number(int, 0, "a whole number from 0 on"), "metavar": "N"}
 NOT_NEGATIVE = {"type": _number(float, 0, "a number from 0 on"), "metavar": "X"}
 POSITIVE = {"type": _number(float, math.ulp(0), "a number above 0"), "metavar": "X"}
+FIELD_OF_VIEW = {
+    "type": _number(float, math.ulp(0), "degrees above 0, below 180", below=180),
+    "metavar": "DEGREES",
+}
 # Nobody means less than a thousandth: that is a rate.
 FACTOR = {"type": _number(float, 1e-3, "a factor, 0.001 or more"), "metavar": "X"}

@@ -7,6 +7,7 @@ from keras_atinet.data import Rooms
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")
+pytestmark = pytest.mark.backend_free
 SIZE = (24, 32)
 
 

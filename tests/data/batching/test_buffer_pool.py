@@ -2,8 +2,11 @@ import gc
 import pickle
 
 import numpy as np
+import pytest
 
 from keras_atinet.data.batching.buffer_pool import BufferPool
+
+pytestmark = pytest.mark.backend_free
 
 
 def test_memory_is_used_again_when_nothing_refers_to_it():
