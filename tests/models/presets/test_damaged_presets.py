@@ -70,7 +70,7 @@ def test_files_that_are_missing_or_damaged(folder, name):
         ({"format": None}, "says in its metadata"),
         ({"files": {"config.json": {}}}, "says in its metadata"),
         ({"files": []}, "says in its metadata"),
-        ({"files": dict.fromkeys(FILES, {"bytes": {}, "sha256": ""})}, "says in its metadata"),
+        ({"files": {key: {"bytes": {}, "sha256": ""} for key in FILES}}, "says in its metadata"),
     ],
 )
 def test_metadata_of_another_kind(folder, facts, words):
