@@ -102,7 +102,16 @@ PRETRAINED = {
     "augment": "color",
     "best_by": "error",  # docs/encoders.md
 }
-RECIPES = {"default": DEFAULT, "paper": PAPER, "pretrained": PRETRAINED}
+# From the weights that come with the package, at their size.
+FINETUNE = {
+    **PRETRAINED,
+    "weights": DEFAULT_PRESET,
+    "encoder_weights": None,  # they are among those
+    "image_size": [144, 192],
+    "epochs": 20,
+    "learning_rate": 5e-4,
+}
+RECIPES = {"default": DEFAULT, "paper": PAPER, "pretrained": PRETRAINED, "finetune": FINETUNE}
 SCALES = {
     "paper": PAPER,
     "small": {

@@ -37,6 +37,7 @@ EXAMPLES = (
     "keras-atinet train --data nyuv2 --out runs/first",
     "keras-atinet train --data nyuv2 --recipe paper --batch-size 8",
     "keras-atinet train --data nyuv2 --recipe pretrained",
+    "keras-atinet train --data my-data --recipe finetune",
     "keras-atinet train --resume runs/first",
 )
 PATHS = ("data", "weights", "resume")
@@ -98,7 +99,10 @@ def _add_network(group):
 
 
 def _add_training(group):
-    text = "where the defaults come from; paper also makes Split deep (default: default)"
+    text = (
+        "where the defaults come from: paper, whose Split is deep; pretrained, an encoder from "
+        "ImageNet; finetune, the preset that comes with the package (default: default)"
+    )
     group.add_argument("--recipe", choices=RECIPES, help=text)
     _add(group, "--epochs", "passes over the training images", **COUNT)
     _add(group, "--batch-size", "images in a batch", **COUNT)
