@@ -86,8 +86,8 @@ class Guard:
         if scope["method"] in _WITHOUT_BODY:
             return None
         length = headers.get(b"content-length", b"")
-        # The server takes no more than this says; without it there is no end.
-        if not length.isdigit():
+        # The server takes no more than this says; without it, or in chunks, there is no end.
+        if not length.isdigit() or b"transfer-encoding" in headers:
             return 411
         return 413 if int(length) > self.max_bytes else None
 

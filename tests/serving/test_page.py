@@ -160,13 +160,7 @@ def test_no_file_of_the_computer_is_read(server, tmp_path):
     places += [f"file://{secret}", f"{up}etc/hostname", str(folder), str(folder.parent)]
     for place in places:
         for quoted in (place, urllib.parse.quote(place), urllib.parse.quote(place, safe="")):
-            for route in (
-                "/gradio_api/file=",
-                "/gradio_api/file/",
-                "/file=",
-                "/static/",
-                "/assets/",
-            ):
+            for route in ROUTES:
                 status, body = request(address, route + quoted)
                 assert status in (403, 404, 405) and content not in body, route + quoted
     for place in ("https://example.com/", "http://127.0.0.1:1/"):
@@ -207,6 +201,8 @@ def test_uploads_are_bounded(server):
     count = len(list(folder.rglob("*")))
     for body in (edge + 1_100_000 * "x" + "\r\n--edge--\r\n", 4 * (edge + 600_000 * "x" + "\r\n")):
         assert request(address, "/gradio_api/upload", "POST", body, headers)[0] == 413
-    chunks = iter([b"x"])
-    assert request(address, "/gradio_api/upload", "POST", chunks, headers)[0] == 411
+    chunks = b"1\r\nx\r\n0\r\n\r\n"
+    for more in ({}, {"Content-Length": "1"}):
+        more = {**headers, **more, "Transfer-Encoding": "chunked"}
+        assert request(address, "/gradio_api/upload", "POST", chunks, more)[0] == 411
     assert len(list(folder.rglob("*"))) == count
