@@ -2,4 +2,6 @@ import sys
 
 from keras_atinet.cli import main
 
-sys.exit(main())
+# A config that is read may name any module of the package, which is then imported.
+if __name__ == "__main__":
+    sys.exit(main())

@@ -52,7 +52,7 @@ class Predictor:
 
     Raises:
         ValueError: if the model takes no colour images; if an image cannot be read, or an array
-            has another shape, dtype or range.
+            has another shape, dtype or range; if the network predicts NaN or infinity.
         FileNotFoundError: if there is no such model or picture.
 
     Example:
@@ -75,6 +75,8 @@ class Predictor:
                 "`Predictor` needs a network for colour images, of 3 channels. "
                 f"Received: one of {model.input_shape[-1]}. Call `model.predict` instead."
             )
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be 1 or more. Received: {batch_size}.")
         self.model = model
         self.batch_size = batch_size
         self._networks = Networks(model)
@@ -159,5 +161,12 @@ class Predictor:
         outputs = {
             task.name: np.concatenate([part[task.name] for part in outputs]) for task in self.tasks
         }
+        for name, output in outputs.items():
+            # Of NaN, `argmax` makes a class.
+            if not np.isfinite(output).all():
+                raise ValueError(
+                    "A network must predict finite numbers. Received: NaN or infinity of "
+                    f"'{name}'. Take another model, or load it in float32."
+                )
         for index, picture in enumerate(batch):
             yield picture.size, {name: output[index] for name, output in outputs.items()}

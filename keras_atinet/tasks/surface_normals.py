@@ -63,7 +63,7 @@ class SurfaceNormals(Task):
     def decode(self, y_pred):
         # Of unit length already, but for predictions that were resized, and zeros.
         length = np.linalg.norm(y_pred, axis=-1, keepdims=True)
-        return np.where(length > _SHORTEST, y_pred / np.maximum(length, _SHORTEST), _TO_CAMERA)
+        return np.where(length < _SHORTEST, _TO_CAMERA, y_pred / np.maximum(length, _SHORTEST))
 
     def colorize(self, target, limits=None):
         normal = np.nan_to_num(np.asarray(target, "float32"))

@@ -136,3 +136,13 @@ def test_a_network_bound_to_a_size_runs_at_that():
 def test_a_network_of_other_channels_is_refused():
     with pytest.raises(ValueError, match=r"colour images.*one of 4"):
         Predictor(Split("depth", (32, 32, 4), FILTERS))
+
+
+@pytest.mark.one_backend
+def test_nan_does_not_become_a_class():
+    model = Split(SemanticSegmentation(3), (32, 32, 3), FILTERS)
+    model.layers[-1].weights[-1].assign(np.full(3, np.nan))
+    with pytest.raises(ValueError, match=r"finite numbers.*'segmentation'"):
+        Predictor(model)(np.zeros((8, 8, 3), "uint8"))
+    with pytest.raises(ValueError, match="`batch_size` must be 1 or more"):
+        Predictor(model, batch_size=0)

@@ -85,18 +85,22 @@ def load_weights(path, model):
 
 
 def _count(path):
-    # What a file of HDF5 may claim: to lie in other files, to be larger than it is.
+    # What a file of HDF5 may claim: to lie in other files, to be larger than it is, to have groups
+    # within themselves.
     import h5py
 
     total = num_bytes = 0
     with h5py.File(path) as file:
-        waiting = [file]
+        waiting, seen = [file], {file}
         while waiting:
             group = waiting.pop()
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise ValueError(f"'{name}' is a link to another place")
                 item = group[name]
+                if item in seen:
+                    raise ValueError(f"'{name}' is there twice")
+                seen.add(item)
                 if isinstance(item, h5py.Group):
                     waiting.append(item)
                     continue

@@ -145,6 +145,11 @@ def enormous(file):
     file.create_dataset("more", (2**40,), "float32")
 
 
+def endless(file):
+    group = file.create_group("more")
+    group["more"] = group
+
+
 def text(file):
     file["more"] = "text"
 
@@ -177,6 +182,7 @@ def item_is_kernel(item):
         (outside, "lies in another file"),
         (compressed, "in chunks"),
         (enormous, "and claims more"),
+        (endless, "'more' is there twice"),
         (text, "'/more' is no array of numbers"),
     ],
 )
