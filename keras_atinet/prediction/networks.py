@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from keras_atinet.internals import tensorflow_only_if_imported, values_to_load
 from keras_atinet.models.encoders.graph import takes_size
 
 _SHORTEST = 32  # pixels
@@ -66,5 +67,7 @@ class Networks:
         if self._is_free and keras.backend.backend() != "jax":
             size = None, None
         if size not in self._made:
-            self._made[size] = self._model.for_inference((*size, self._model.input_shape[-1]))
+            shape = (*size, self._model.input_shape[-1])
+            with values_to_load(), tensorflow_only_if_imported():
+                self._made[size] = self._model.for_inference(shape)
         return self._made[size]

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import logging
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -162,6 +163,8 @@ def load_imageio_ffmpeg():
             "Reading and writing videos needs imageio-ffmpeg. "
             "Install it with `pip install keras-atinet[video]`."
         ) from error
+    # Else it runs Python in forked processes, which may hang. Ctrl-C reaches this process as well.
+    os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
     # It warns where frames are scaled, which is meant here.
     logging.getLogger("imageio_ffmpeg").setLevel(logging.ERROR)
     return imageio_ffmpeg

@@ -5,6 +5,7 @@ import pathlib
 import keras
 
 from keras_atinet import models
+from keras_atinet.internals import values_to_load
 from keras_atinet.models.presets.loading import from_preset
 from keras_atinet.models.presets.locating import find_preset, is_preset
 from keras_atinet.models.saving import damage
@@ -80,7 +81,8 @@ def open_model(file, compile=True):
     """
     _check_complete(pathlib.Path(file))
     try:
-        return keras.saving.load_model(file, compile=compile)
+        with values_to_load():
+            return keras.saving.load_model(file, compile=compile)
     # What the file asks for may be missing in many ways, which exceptions of many kinds report.
     except Exception as error:
         what = str(error).strip().partition("\n")[0]

@@ -99,11 +99,14 @@ def _facts(path):
 
 def _is_complete(metadata):
     files = metadata.get("files")
+    found = [files.get(name) for name in (CONFIG, WEIGHTS)] if isinstance(files, dict) else [None]
+    return isinstance(metadata.get("parameter_count"), int) and all(map(_are_facts, found))
+
+
+def _are_facts(facts):
     return (
-        isinstance(metadata.get("parameter_count"), int)
-        and isinstance(files, dict)
-        and all(
-            isinstance(files.get(name), dict) and {"bytes", "sha256"} == set(files[name])
-            for name in (CONFIG, WEIGHTS)
-        )
+        isinstance(facts, dict)
+        and set(facts) == {"bytes", "sha256"}
+        and isinstance(facts["bytes"], int)
+        and isinstance(facts["sha256"], str)
     )

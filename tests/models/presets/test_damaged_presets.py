@@ -12,6 +12,7 @@ from keras_atinet import SingleTask, Task, from_preset
 from keras_atinet.models.presets import files
 
 pytestmark = pytest.mark.one_backend
+FILES = ("config.json", "model.weights.h5")
 
 
 def network(task):
@@ -69,6 +70,7 @@ def test_files_that_are_missing_or_damaged(folder, name):
         ({"format": None}, "says in its metadata"),
         ({"files": {"config.json": {}}}, "says in its metadata"),
         ({"files": []}, "says in its metadata"),
+        ({"files": {key: {"bytes": {}, "sha256": ""} for key in FILES}}, "says in its metadata"),
     ],
 )
 def test_metadata_of_another_kind(folder, facts, words):

@@ -4,9 +4,10 @@ import pytest
 
 import keras_atinet
 from keras_atinet import Split, from_preset, settings
-from keras_atinet.models.presets import weights
+from keras_atinet.models.presets import locating, weights
 
 FILES = {"config.json", "metadata.json", "model.weights.h5", "README.md"}
+MAX_BYTES = 16_000_000  # so much may come with the package
 IMAGE = np.random.default_rng(0).random((1, 32, 32, 3), "float32")
 
 
@@ -67,3 +68,20 @@ def test_half_precision_only_where_nothing_is_lost(array, is_half):
 def test_names():
     assert list(keras_atinet.presets()) == list(settings.PRESETS)
     assert settings.DEFAULT_PRESET in settings.PRESETS
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("name", settings.PRESETS)
+def test_presets_of_the_package(name):
+    folder = locating.find_preset(name)
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert sum(path.stat().st_size for path in folder.iterdir()) < MAX_BYTES
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlibrary_name: keras\n") and "to fill in" not in card.lower()
+    assert "\nlicense: other\n" in card and "research use" in card and "## Limits" in card
+    assert f'keras_atinet.from_preset("{name}")' in card and "/tmp" not in card
+    network = from_preset(name)
+    assert [task.name for task in network.tasks] == ["segmentation", "depth", "normal"]
+    assert len(network.tasks[0].class_names) == 13
+    for output in network.predict(np.full((1, *network.input_shape[1:]), 0.5), verbose=0).values():
+        assert np.isfinite(output).all() and output.std() > 0.01
