@@ -8,7 +8,7 @@ import gradio
 from starlette.middleware import Middleware
 
 from keras_atinet.report.page import PICTURES_STYLE
-from keras_atinet.serving.guard import Guard
+from keras_atinet.serving.guard import MEGABYTE, Guard
 from keras_atinet.serving.keys import KEYS_STYLE
 
 _KEPT = 1800  # uploads and results
@@ -29,6 +29,7 @@ _STYLE = """
 .side-by-side { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)); }
 .note { font-size: .85rem; opacity: .75; }
+#fault p { border-left: 3px solid #c0392b; padding-left: .6rem; }
 h1 { overflow-wrap: anywhere; }
 @media (max-width: 700px) { button[role="tab"] { padding: 0 .4rem !important; } }
 .pictures figcaption, .sample > p { color: inherit; }
@@ -75,7 +76,7 @@ class Page:
         self.blocks.queue(max_size=_WAITING, api_open=False)
 
     def launch(self, host, port):
-        """Serves the page in threads, and returns its address; `blocks.close()` ends it.
+        """Serves the page in threads, and returns its address; `close` ends it.
 
         Args:
             host: str, the address to listen at.
@@ -89,7 +90,7 @@ class Page:
             inline=False,
             quiet=True,
             prevent_thread_lock=True,
-            max_file_size=round(self.max_megabytes * 1e6),
+            max_file_size=round(self.max_megabytes * MEGABYTE),
             state_session_capacity=_SESSIONS,
             app_kwargs={"middleware": [guard], "openapi_url": None},
             theme=gradio.themes.Default(font=_FONTS, font_mono=_MONOSPACE),
@@ -99,6 +100,13 @@ class Page:
             enable_monitoring=False,
         )
         return address
+
+    def close(self):
+        """Ends the serving, whoever still looks at the page."""
+        if self.blocks.is_running:
+            # Else the server waits until the last browser leaves, and its threads with it.
+            self.blocks.server.force_exit = True
+            self.blocks.close(verbose=False)
 
     def _add_results(self):
         self.pictures, self.keys, self.sliders = [], [], []

@@ -9,6 +9,7 @@ import tempfile
 # Scripts of the page are in it; its pictures are files, or in its text, or made by scripts.
 _SOURCES = b"default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
 _POLICY = (b"content-security-policy", _SOURCES)
+MEGABYTE = 1024**2  # as Gradio counts
 _WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _FILE, _PROXY = "/gradio_api/file=", "/gradio_api/proxy="
 
@@ -54,7 +55,7 @@ class Guard:
     def __init__(self, app, max_megabytes):
         self.app = app
         # What is around the file is no more than the last megabyte.
-        self.max_bytes = (max_megabytes + 1) * 1e6
+        self.max_bytes = (max_megabytes + 1) * MEGABYTE
 
     async def __call__(self, scope, receive, send):
         async def send_with_policy(message):

@@ -50,4 +50,4 @@ def serving(predictor, name, about, host, port, max_megabytes=20, max_megapixels
         try:
             yield page.launch(host, port)
         finally:
-            page.blocks.close(verbose=False)
+            page.close()

@@ -6,6 +6,9 @@ import json
 import os
 import pathlib
 import shutil
+import socket
+import threading
+import time
 import urllib.parse
 import zipfile
 
@@ -34,13 +37,25 @@ def server():
     model = keras_atinet.MTAN(tasks, (32, 32, 3), filters=(4, 4, 4, 4, 4))
     before = dict(os.environ)
     about = "Its limits.\n\n![A picture from elsewhere](http://example.com/picture.png)"
-    port = 17860
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with serving(
         keras_atinet.Predictor(model), "tiny", about, "127.0.0.1", port, 1, 0.1
     ) as address:
         folder = pathlib.Path(os.environ["GRADIO_TEMP_DIR"])
         yield address, folder
+        # A browser that is still there does not keep it.
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(address).netloc)
+        connection.request("GET", "/gradio_api/heartbeat/visitor")
+        assert connection.getresponse().status == 200
     assert not folder.exists() and dict(os.environ) == before
+    for _ in range(200):
+        if not [thread for thread in threading.enumerate() if "AnyIO" in thread.name]:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("Threads of the server still run.")
+    connection.close()
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def test_a_run_is_finished_on_its_backend(study, tmp_path, capsys):
     assert f"`--backend {other}`" in capsys.readouterr().err
 
 
-def test_all_networks_of_table_1(tmp_path, monkeypatch, capsys):
+def test_all_networks_of_table_1(study, tmp_path, monkeypatch, capsys):
     options = [*STUDY, "--num-samples", 8, "--epochs", 2, "--out", tmp_path]
     assert run_cli(*options, "--models", "atinet") == 0
     trained = tmp_path / "atinet-dwa-seed0"
@@ -128,9 +128,9 @@ def test_all_networks_of_table_1(tmp_path, monkeypatch, capsys):
     assert "2 (distilled)" in capsys.readouterr().out
 
     def stand_in(run, settings, command, verbose):
-        shutil.copytree(trained, run.path)
+        shutil.copytree(study / RUN, run.path)
         run.create(settings, command)
-        results = json.loads((trained / "results.json").read_text())
+        results = json.loads((study / RUN / "results.json").read_text())
         for scores in results["scores"].values():
             for task in set(scores) - set(settings["tasks"]):
                 del scores[task]
