@@ -1,6 +1,7 @@
 """The page: what is where, and what happens on a new photograph."""
 
 import html
+import logging
 import pathlib
 import tempfile
 
@@ -104,8 +105,10 @@ class Page:
     def close(self):
         """Ends the serving, whoever still looks at the page."""
         if self.blocks.is_running:
-            # Else the server waits until the last browser leaves, and its threads with it.
-            self.blocks.server.force_exit = True
+            # Else the server waits until the last browser leaves, and its threads with it. That it
+            # does not is no error.
+            self.blocks.server.config.timeout_graceful_shutdown = 1
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             self.blocks.close(verbose=False)
 
     def _add_results(self):

@@ -25,7 +25,9 @@ def write_weights(path, model, dtype):
 
         full = path.with_name(f"full-{path.name}")
         os.replace(path, full)
-        with h5py.File(full) as source, h5py.File(path, "w", libver="latest") as target:
+        # Of this format groups take less than of the oldest one; HDF5 reads it from 1.10 on.
+        form = {"libver": ("v110", "v110")}
+        with h5py.File(full) as source, h5py.File(path, "w", **form) as target:
             _copy(source, target)
         full.unlink()
 
