@@ -1,7 +1,11 @@
 """The names that the command line offers without Keras are those of what they stand for."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+import keras_atinet
 from keras_atinet import balancing, exporting, runs, settings
 from keras_atinet.data.transforms.augmentation import AUGMENTATIONS
 from keras_atinet.exporting.quantization import _TOOLS
@@ -31,3 +35,13 @@ def test_settings_are_among_the_names():
         assert values["encoder"] in (None, *encoder_names())
         assert values["schedule"] in settings.SCHEDULES
     assert {form.backend for form in settings.FORMATS.values()} <= set(settings.BACKENDS)
+
+
+def test_the_recipe_finetune_is_of_the_shipped_network():
+    folder = Path(keras_atinet.__file__).parent / "models/presets" / settings.DEFAULT_PRESET
+    saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    recipe = settings.FINETUNE
+    assert saved["class_name"].lower() == recipe["model"]
+    assert saved["config"]["filters"] == recipe["filters"]
+    assert saved["config"]["input_shape"] == [*recipe["image_size"], 3]
+    assert recipe["encoder"] in json.dumps(saved["config"]["encoder"])
