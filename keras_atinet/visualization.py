@@ -171,12 +171,18 @@ def drawn_classes(task, targets):
     if getattr(task, "class_colors", None) is None:
         return []
     present = {value for target in targets for value in np.unique(np.asarray(target, "int32"))}
-    names = task.class_names or [f"class {index}" for index in range(len(task.class_colors))]
     return [
         (name, color)
-        for index, (name, color) in enumerate(zip(names, task.class_colors, strict=True))
+        for index, (name, color) in enumerate(
+            zip(class_names(task), task.class_colors, strict=True)
+        )
         if index in present and index != task.ignore_class
     ]
+
+
+def class_names(task):
+    """The names of a task's classes, numbers where it has none; of a `SemanticSegmentation`."""
+    return task.class_names or [f"class {index}" for index in range(len(task.class_colors))]
 
 
 def _add_legend(axes, entries, columns):

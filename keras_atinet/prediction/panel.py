@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_atinet.data.sources.pillow import pillow
 from keras_atinet.tasks import SurfaceNormals
-from keras_atinet.visualization import literal, load_matplotlib
+from keras_atinet.visualization import class_names, literal, load_matplotlib
 
 CELL = 480  # pixels of its longest side
 MAX_CLASSES = 24  # that are listed
@@ -19,7 +19,7 @@ _ASPECT = 1.6  # of the whole
 _SHOWN_CHARACTERS = 30
 _TITLES = {"segmentation": "classes", "normal": "surface normals"}
 # What surfaces face, and their normal: x right, y down, z forward.
-DIRECTIONS = {
+_DIRECTIONS = {
     "facing camera": (0, 0, -1),
     "up": (0, -1, 0),
     "down": (0, 1, 0),
@@ -122,6 +122,12 @@ def title(task):
     return _TITLES.get(task.name, task.name.replace("_", " "))
 
 
+def directions(task):
+    """`(label, colour)` of what surfaces face, for a task of normals."""
+    vectors = np.array([list(_DIRECTIONS.values())], "float32")
+    return list(zip(_DIRECTIONS, task.colorize(vectors)[0], strict=True))
+
+
 def _cell_size(height, width):
     scale = CELL / max(height, width)
     return max(round(scale * height), _SHORTEST), max(round(scale * width), _SHORTEST)
@@ -141,8 +147,7 @@ def _key(task, limits, width):
     if limits is not None and task.channels == 1:
         return lambda axes: _draw_bar(axes, task, *limits)
     if isinstance(task, SurfaceNormals):
-        vectors = np.array([list(DIRECTIONS.values())], "float32")
-        entries = list(zip(DIRECTIONS, task.colorize(vectors)[0], strict=True))
+        entries = directions(task)
         columns = len(entries) if width >= CELL else math.ceil(len(entries) / 2)
         return lambda axes: _draw_legend(axes, entries, columns, 9)
     return None
@@ -161,8 +166,7 @@ def _draw_bar(axes, task, low, high):
 
 def _legend(task, shares, width):
     """Labels and colours, the columns that fit into a width, and the height."""
-    names = task.class_names or [f"class {index}" for index in range(len(task.class_colors))]
-    entries = []
+    names, entries = class_names(task), []
     for index, share in list(shares.items())[:MAX_CLASSES]:
         name = names[index]
         if len(name) > _SHOWN_CHARACTERS:

@@ -127,7 +127,7 @@ class Page:
             if self.results.masks:
                 with gradio.Tab("Masks"):
                     self.masks = gradio.HTML()
-            if self.results.has_depth:
+            if self.results.depth:
                 with gradio.Tab("3-D"):
                     self.points = gradio.Model3D(
                         show_label=False,

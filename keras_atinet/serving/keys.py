@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 
-from keras_atinet.prediction.panel import DIRECTIONS, percent
+from keras_atinet.prediction.panel import directions, percent
 from keras_atinet.prediction.pictures import class_shares
 from keras_atinet.tasks import SurfaceNormals
+from keras_atinet.visualization import class_names
 
 _STEPS = 24  # of a bar of colours
 _TICKS = 5
@@ -31,22 +32,23 @@ def key(task, prediction):
     """
     shares = class_shares(task, prediction)
     if shares is not None:
-        names = task.class_names or [f"class {index}" for index in range(len(task.class_colors))]
-        labels = [names[index] + percent(share) for index, share in shares.items()]
-        return _patches(labels, [task.class_colors[index] for index in shares])
+        names = class_names(task)
+        return _patches(
+            (names[index] + percent(share), task.class_colors[index])
+            for index, share in shares.items()
+        )
     limits = task.color_limits(prediction)
     if limits is not None and task.channels == 1:
         return _bar(task, *limits)
     if isinstance(task, SurfaceNormals):
-        normals = np.array([list(DIRECTIONS.values())], "float32")
-        return _patches(DIRECTIONS, task.colorize(normals)[0])
+        return _patches(directions(task))
     return ""
 
 
-def _patches(labels, colors):
+def _patches(entries):
     items = (
         f'<span><i style="background: {_rgb(color)}"></i>{html.escape(label)}</span>'
-        for label, color in zip(labels, colors, strict=True)
+        for label, color in entries
     )
     return f'<div class="key">{"".join(items)}</div>'
 

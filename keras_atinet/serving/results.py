@@ -15,7 +15,7 @@ from keras_atinet.prediction.point_cloud import (
     point_cloud,
     write_ply,
 )
-from keras_atinet.prediction.writing import write_predictions
+from keras_atinet.prediction.writing import find_task, write_predictions
 from keras_atinet.report.pictures import mask_rows
 from keras_atinet.serving.keys import key
 from keras_atinet.serving.photo import read_photo
@@ -37,7 +37,7 @@ class Results:
         self.predictor, self.max_megapixels = predictor, max_megapixels
         self.tasks = predictor.tasks
         self.titles = [title(task).capitalize() for task in self.tasks]
-        self.has_depth = any(isinstance(task, DepthEstimation) for task in self.tasks)
+        self.depth = find_task(self.tasks, DepthEstimation)
         self.masks = AttentionMasks(predictor.model)
 
     def predict(self, path):
@@ -82,8 +82,7 @@ class Results:
             photo, maps: as from `predict`.
             fov: float, the horizontal field of view in degrees.
         """
-        depth = next(task for task in self.tasks if isinstance(task, DepthEstimation))
-        cloud = point_cloud(maps[depth.name], fov, photo, max_points=_MAX_POINTS)
+        cloud = point_cloud(maps[self.depth.name], fov, photo, max_points=_MAX_POINTS)
         write_ply(path, *cloud)
 
     def write_archive(self, path, photo, maps, others=()):
