@@ -24,8 +24,7 @@ def run(arguments, argv):
     # A page shows no folders of this computer.
     name = arguments.model if arguments.model in PRESETS else pathlib.Path(arguments.model).name
     bounds = arguments.max_megabytes, arguments.max_megapixels
-    about = read_card(place) or model_card(model, name)
-    about = _FRONT_MATTER.sub("", about)
+    about = _FRONT_MATTER.sub("", _read_card(place) or model_card(model, name))
     page = serving(Predictor(model), name, about, arguments.host, arguments.port, *bounds)
     with page as address:
         print(visible(f"Serving {address} until Ctrl-C."), flush=True)
@@ -33,7 +32,7 @@ def run(arguments, argv):
             time.sleep(1)
 
 
-def read_card(place):
-    """The model card in the folder of a preset, or ""."""
+def _read_card(place):
+    # That in the folder of a preset, or "". It is shown, whatever it is.
     card = place / CARD
-    return card.read_text(encoding="utf-8") if card.is_file() else ""
+    return card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
