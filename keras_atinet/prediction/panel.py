@@ -182,6 +182,7 @@ def _legend(task, shares, width):
 
 
 def percent(share):
+    """A share of the pixels, to be put behind a name; "" for None."""
     if share is None:
         return ""
     return f" {100 * share:.0f} %" if share >= 0.01 else " < 1 %"

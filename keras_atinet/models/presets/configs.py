@@ -5,6 +5,7 @@ import importlib.util
 import keras
 
 from keras_atinet.files import one_line, read_json, write_json
+from keras_atinet.internals import tensorflow_only_if_imported, values_to_load
 
 _PACKAGES = ("keras", "keras_atinet", "keras_hub")
 # They run code.
@@ -30,7 +31,7 @@ def write_config(path, model):
 
 
 def build(path):
-    """The `keras.Model` of a config, with initial weights. No code of the config is run.
+    """The `keras.Model` of a config, for weights to be loaded into. No code of the config is run.
 
     Raises:
         ValueError: if it is damaged, or names anything but layers of Keras, of this package or of
@@ -40,7 +41,8 @@ def build(path):
     config = read_json(path)
     _check(config, f"'{path}'", "Load only what you trust, from a .keras file.")
     try:
-        return keras.saving.deserialize_keras_object(config, safe_mode=True)
+        with values_to_load(), tensorflow_only_if_imported():
+            return keras.saving.deserialize_keras_object(config, safe_mode=True)
     # What a config describes may be impossible in many ways.
     except Exception as error:
         raise ValueError(

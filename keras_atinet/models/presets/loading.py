@@ -1,6 +1,5 @@
 """From a preset to the network."""
 
-from keras_atinet.internals import tensorflow_only_if_imported, values_to_load
 from keras_atinet.models.multi_task_model import MultiTaskModel
 from keras_atinet.models.presets.configs import build
 from keras_atinet.models.presets.files import CONFIG, WEIGHTS, check_files, read_metadata
@@ -40,8 +39,7 @@ def from_preset(preset):
     folder = find_preset(preset)
     metadata = read_metadata(folder)
     check_files(folder, metadata)
-    with values_to_load(), tensorflow_only_if_imported():
-        model = build(folder / CONFIG)
+    model = build(folder / CONFIG)
     if not isinstance(model, MultiTaskModel):
         raise ValueError(
             "A preset holds a network of `keras_atinet`. "

@@ -1,5 +1,6 @@
 """Where a preset lies: in the package, in a folder, on a hub."""
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -89,7 +90,7 @@ def _from_hugging_face(name, handle):
     hub = _import("huggingface_hub", name)
     # Only what a preset is made of: what else is there may be of any size.
     options = {"revision": match["revision"], "allow_patterns": list(_FILES)}
-    with _Downloading(name):
+    with _downloading(name):
         return hub.snapshot_download(match["name"], **options)
 
 
@@ -100,7 +101,7 @@ def _from_kaggle(name, handle):
             f"that is not the newest. Received: '{name}'."
         )
     hub = _import("kagglehub", name)
-    with _Downloading(name):
+    with _downloading(name):
         return hub.model_download(handle)
 
 
@@ -118,19 +119,14 @@ def _import(package, name):
         ) from error
 
 
-class _Downloading:
-    """Turns an error of a hub, of whatever kind, into one that names the preset."""
-
-    def __init__(self, name):
-        self._name = name
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, Exception):
-            raise OSError(
-                f"The preset cannot be downloaded. Received: '{self._name}' "
-                f"({kind.__name__}: {one_line(error)}). Check its name, that you have access to "
-                "it, and the network. Or download it elsewhere, and name the folder."
-            ) from error
+@contextlib.contextmanager
+def _downloading(name):
+    # Turns an error of a hub, of whatever kind, into one that names the preset.
+    try:
+        yield
+    except Exception as error:
+        raise OSError(
+            f"The preset cannot be downloaded. Received: '{name}' "
+            f"({type(error).__name__}: {one_line(error)}). Check its name, that you have access to "
+            "it, and the network. Or download it elsewhere, and name the folder."
+        ) from error

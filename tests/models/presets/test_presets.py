@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import keras_atinet
-from keras_atinet import Split, from_preset, settings
+from keras_atinet import Split, from_preset
 from keras_atinet.models.presets import locating, weights
 
 FILES = {"config.json", "metadata.json", "model.weights.h5", "README.md"}
@@ -64,14 +64,8 @@ def test_half_precision_only_where_nothing_is_lost(array, is_half):
     assert not (lost > 2.0**-11 * np.abs(array).max(initial=0)).any()
 
 
-@pytest.mark.backend_free
-def test_names():
-    assert list(keras_atinet.presets()) == list(settings.PRESETS)
-    assert settings.DEFAULT_PRESET in settings.PRESETS
-
-
 @pytest.mark.one_backend
-@pytest.mark.parametrize("name", settings.PRESETS)
+@pytest.mark.parametrize("name", keras_atinet.presets())
 def test_presets_of_the_package(name):
     folder = locating.find_preset(name)
     assert {path.name for path in folder.iterdir()} == FILES
