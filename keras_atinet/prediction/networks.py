@@ -9,6 +9,7 @@ from keras_atinet.models.encoders.graph import takes_size
 
 _SHORTEST = 32  # pixels
 _STEP = 32  # what networks without an encoder need
+_KEPT = 8  # networks of other sizes; each has weights of its own
 
 
 def network_size(height, width, trained):
@@ -45,7 +46,8 @@ def network_size(height, width, trained):
 class Networks:
     """What `for_inference` makes of a model, for pictures of any size.
 
-    On JAX, where a graph has a size, one for each size, made when it is first asked for.
+    On JAX, where a graph has a size, one for each size, made when it is first asked for; the last
+    eight are kept.
 
     Args:
         model: `MultiTaskModel`.
@@ -67,6 +69,8 @@ class Networks:
         if self._is_free and keras.backend.backend() != "jax":
             size = None, None
         if size not in self._made:
+            if len(self._made) == _KEPT:
+                del self._made[next(iter(self._made))]
             shape = (*size, self._model.input_shape[-1])
             with values_to_load(), tensorflow_only_if_imported():
                 self._made[size] = self._model.for_inference(shape)
