@@ -24,7 +24,7 @@ _NETWORKS = (
 )
 _OPTIONAL = (
     *("tensorflow", "tensorflow-datasets", "jax", "torch", "keras-tuner", "matplotlib", "pillow"),
-    *("h5py", "pyarrow", "datasets"),
+    *("h5py", "pyarrow", "datasets", "huggingface-hub", "kagglehub", "gradio", "imageio-ffmpeg"),
     *("onnx", "tf2onnx", "onnxruntime", "openvino", "nncf", "ai-edge-litert"),
 )
 _LABEL = 14  # characters

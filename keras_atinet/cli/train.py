@@ -122,7 +122,7 @@ def print_scores(folder, settings):
     model = runs.load_model(runs.find_model(folder.path)[0])
     sizes = settings["image_size"], settings["batch_size"]
     sources, is_best = runs.get_sources(settings), folder.best_value() is not None
-    name = "best" if is_best else "last (no epoch has a held-out loss)"
+    name = "best" if is_best else f"last (no epoch has a {folder.monitor()})"
     print(
         f"\nThe {name} model and the best constant on {len(sources.test)} images "
         f"({sources.title(sources.test)}):"
