@@ -63,6 +63,12 @@ def _check(config, where, fix):
             waiting.extend(value.values())
             if "class_name" in value:
                 _check_class(value, where, fix)
+            # It would read another file, or download one.
+            if value.get("encoder_weights") is not None:
+                raise ValueError(
+                    "A preset has all its weights in one file. Received: "
+                    f"{where} with encoder_weights={value['encoder_weights']!r:.60}. {fix}"
+                )
 
 
 def _check_class(value, where, fix):

@@ -96,6 +96,10 @@ def a_class(**facts):
         (a_class(module=None, class_name="My", registered_name="mine>My"), "'My' of 'mine>My'"),
         (a_class(module="keras.layers", class_name="StringLookup"), "'StringLookup'"),
         (lambda content: {**content, "config": {"tasks": 7}}, "cannot be made"),
+        (
+            lambda content: {**content, "config": {"encoder_weights": "imagenet"}},
+            "encoder_weights='imagenet'",
+        ),
         (lambda content: {}, "a dict"),
         (
             lambda content: keras.saving.serialize_keras_object(
