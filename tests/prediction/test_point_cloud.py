@@ -65,15 +65,6 @@ def test_what_is_refused():
         point_cloud(depth, min_angle=90)
 
 
-def test_ply_is_read_again(tmp_path):
-    plyfile = pytest.importorskip("plyfile")
-    cloud = point_cloud(*colored())
-    write_ply(tmp_path / "room.ply", *cloud)
-    vertex = plyfile.PlyData.read(tmp_path / "room.ply")["vertex"]
-    for names, array in zip(("x y z", "red green blue", "nx ny nz"), cloud, strict=True):
-        np.testing.assert_array_equal(np.stack([vertex[n] for n in names.split()], -1), array)
-
-
 def colored():
     rng = np.random.default_rng(0)
     normals = np.tile(np.float32([0, 0, -1]), (3, 4, 1))
