@@ -36,12 +36,16 @@ def tensorflow_only_if_imported():
         lazy.__class__ = before
 
 
+_loading = threading.RLock()
+
+
 @contextlib.contextmanager
 def values_to_load():
     """On JAX, lets variables that would be random be zeros, those that this thread makes.
 
     For where a model is made to load its weights. JAX compiles a program for the initial values of
-    each shape, of random ones above all: 16 s of the 19 for a Split on EfficientNet-Lite2.
+    each shape, of random ones above all: 16 s of the 19 for a Split on EfficientNet-Lite2. One
+    thread at a time: what another replaced meanwhile would be put back for good.
     """
     if keras.backend.backend() != "jax":
         yield
@@ -49,23 +53,25 @@ def values_to_load():
     names = "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Orthogonal"
     values = {getattr(keras.initializers, name): np.zeros for name in names}
     values |= {keras.initializers.Zeros: np.zeros, keras.initializers.Ones: np.ones}
-    usual, own = {kind: kind.__call__ for kind in values}, threading.get_ident()
+    own = threading.get_ident()
 
-    def replaced(kind):
+    def replaced(kind, usual):
         def call(self, shape, dtype=None, **kwargs):
             if threading.get_ident() != own:
-                return usual[kind](self, shape, dtype, **kwargs)
+                return usual(self, shape, dtype, **kwargs)
             return values[kind](shape, dtype or keras.config.floatx())
 
         return call
 
-    for kind in values:
-        kind.__call__ = replaced(kind)
-    try:
-        yield
-    finally:
+    with _loading:
+        usual = {kind: kind.__call__ for kind in values}
         for kind, call in usual.items():
-            kind.__call__ = call
+            kind.__call__ = replaced(kind, call)
+        try:
+            yield
+        finally:
+            for kind, call in usual.items():
+                kind.__call__ = call
 
 
 def built_shape(layer):

@@ -1,6 +1,7 @@
 """What the package relies on in Keras and PyTorch beyond their documented interfaces."""
 
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -222,3 +223,19 @@ def test_values_to_load():
             other = pool.submit(kernel).result()
     assert (loaded == 0).all() == (keras.backend.backend() == "jax")
     assert (other != 0).any() and (kernel() != 0).any()
+
+    entered, left = threading.Event(), threading.Event()
+
+    def load():
+        with internals.values_to_load():
+            entered.set()
+            left.wait()
+
+    # Two that overlap leave nothing behind.
+    with ThreadPoolExecutor() as pool:
+        with internals.values_to_load():
+            second = pool.submit(load)
+            entered.wait(0.2)
+        left.set()
+        second.result()
+    assert (kernel() != 0).any()

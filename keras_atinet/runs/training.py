@@ -100,7 +100,7 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     )
     with Interruption() as interruption, BottomLine() as line:
         if verbose is None:
-            best = run.best_value(), BEST_BY[settings["best_by"]]
+            best = run.best_value(), run.monitor()
             callbacks.append(EpochTable(line, num_batches(validation), *best))
         model.fit(
             batches,
@@ -113,8 +113,7 @@ def train(run, settings, command, verbose=None, report=print, callbacks=()):
     done, patience = len(run.rows()), settings["patience"]
     if patience and done < settings["epochs"]:
         report(
-            f"Stopped after {done} of {settings['epochs']} epochs: no lower "
-            f"{BEST_BY[settings['best_by']]} for "
+            f"Stopped after {done} of {settings['epochs']} epochs: no lower {run.monitor()} for "
             f"{patience} epoch{'s' if patience > 1 else ''}."
         )
     run.finish()
