@@ -1,6 +1,7 @@
 """The networks, each a functional `MultiTaskModel`."""
 
 from keras_atinet.models.atinet import ATINet
+from keras_atinet.models.jtrl import JTRL
 from keras_atinet.models.mtan import MTAN
 from keras_atinet.models.multi_task_model import MultiTaskModel
 from keras_atinet.models.padnet import PADNet

@@ -16,6 +16,7 @@ NETWORKS = {
     "atinet_ramp": keras_atinet.ATINet,
     "mtan": keras_atinet.MTAN,
     "padnet": keras_atinet.PADNet,
+    "jtrl": keras_atinet.JTRL,
     "split": keras_atinet.Split,
     "single": keras_atinet.SingleTask,
 }
@@ -31,6 +32,8 @@ LAYERS = {
     "InferenceMaxPooling2DWithArgmax",
     "InferenceMaxUnpooling2D",
     "InferenceBilinearUpSampling2D",
+    "InferenceBilinearResizing",
+    "ReLU",
     "TaskActivation",
 }
 

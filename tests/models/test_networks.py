@@ -19,6 +19,7 @@ NETWORKS = [
     keras_atinet.ATINet,
     keras_atinet.MTAN,
     keras_atinet.PADNet,
+    keras_atinet.JTRL,
     keras_atinet.Split,
     keras_atinet.SingleTask,
 ]
