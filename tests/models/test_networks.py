@@ -1,5 +1,7 @@
 """The contract of every network: a line in `NETWORKS` is all that a new one needs."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ NETWORKS = {
     "mtan": keras_atinet.MTAN,
     "padnet": keras_atinet.PADNet,
     "atinet": keras_atinet.ATINet,
+    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True),
 }
 # How many tasks a network takes, if not any number.
 COUNTS = {"single": [1]}
@@ -37,6 +40,8 @@ INFERENCE_LAYERS = {
     "InferenceMaxPooling2DWithArgmax",
     "InferenceMaxUnpooling2D",
     "InferenceBilinearUpSampling2D",
+    "InferenceBilinearResizing",
+    "ReLU",
     "TaskActivation",
 }
 one_backend = pytest.mark.one_backend
