@@ -24,19 +24,6 @@ def make(tasks=TASKS, shape=SHAPE, **options):
     return JTRL(tasks, shape, FILTERS, **{**encoder, **options})
 
 
-def randomize(model):
-    """Weights as after training."""
-    random = np.random.default_rng(0)
-    for weight in model.weights:
-        z = random.standard_normal(weight.shape)
-        if len(weight.shape) == 4:
-            z *= np.sqrt(2 / np.prod(weight.shape[:3]))
-        elif weight.name in ("gamma", "moving_variance"):
-            z = 1 + 0.3 * np.abs(z)
-        weight.assign(z.astype("float32"))
-    return model
-
-
 @pytest.fixture
 def predict(apply):
     return lambda model, x: apply(lambda x: model(x, training=False), x)
@@ -46,7 +33,7 @@ def images(shape=SHAPE):
     return np.random.default_rng(0).random((2, *shape), "float32")
 
 
-def test_a_task_learns_from_those_before_it(predict):
+def test_a_task_learns_from_those_before_it(predict, randomize):
     """At its scale, from the finer one on from all; after a round trip in the same order."""
     for order in (TASKS, TASKS[::-1]):
         config = json.loads(json.dumps(make(order).get_config()))
@@ -105,7 +92,7 @@ def test_auxiliary_tasks_take_their_turns_first_under_mixed_precision(tmp_path):
     np.testing.assert_array_equal(outputs["depth"], expected["depth"])
 
 
-def test_other_sizes_for_inference(predict):
+def test_other_sizes_for_inference(predict, randomize):
     model, shape = randomize(make()), (36, 20, 3)
     other = make(shape=shape)
     other.set_weights(model.get_weights())

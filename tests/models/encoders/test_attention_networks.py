@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import JTRL, MTAN, ATINet, PADNet
+from keras_atinet import MTAN, ATINet, PADNet
 from keras_atinet.balancing import PCGrad
 
 # Whole networks; on all backends with KERAS_ATINET_TEST_ALL=1.
@@ -15,7 +15,7 @@ FILTERS = (2, 3, 4, 5, 6)
 # Levels of 10 x 14, 5 x 7 and 3 x 4 pixels: no size is half of the one before.
 SHAPE = (20, 28, 3)
 TASKS = {"segmentation": 5, "depth": 1, "normal": 3}
-NETWORKS = [ATINet, MTAN, PADNet, JTRL]
+NETWORKS = [ATINet, MTAN, PADNet]
 
 
 def make(network, count=2, shape=SHAPE, **options):
@@ -117,7 +117,6 @@ def test_modules_of_the_attention(network):
         (MTAN, None),
         (MTAN, "shared_weights"),
         (PADNet, "bottleneck"),
-        (JTRL, "bottleneck"),
     ],
 )
 def test_activations_computed_again_and_gradients_of_tasks(network, over, data):
@@ -125,7 +124,7 @@ def test_activations_computed_again_and_gradients_of_tasks(network, over, data):
     targets = {**data[1], "depth": 0 * data[1]["depth"]}  # no valid pixel of depth
     trained = []
     for remat, balancer in ((None, "equal"), ("attention", PCGrad(over=over) if over else "equal")):
-        options = {"remat": remat} if network in (ATINet, MTAN) else {}
+        options = {} if network is PADNet else {"remat": remat}
         model = make(network, **options)
         step(model, (data[0], targets), optimizer=keras.optimizers.SGD(0.1), balancer=balancer)
         trained.append([w for layer in model.layers for w in layer.get_weights()])
