@@ -30,6 +30,7 @@ from keras_atinet.layers.inference import (
     InferenceMaxUnpooling2D,
     TaskActivation,
 )
+from keras_atinet.layers.mixing import NDDRUnit
 from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
@@ -144,6 +145,12 @@ def _(layer: TaskDistillation, dtype=None, name=None):
         return keras.layers.Add(dtype=policy, name=f"{name}_share")(scaled)
 
     return distil
+
+
+@fold.register
+def _(layer: NDDRUnit, dtype=None, name=None):
+    weights = fold_norm(layer, layer.norm)
+    return inference_conv(layer, *weights, name or layer.name, dtype, "relu")
 
 
 @fold.register

@@ -39,6 +39,8 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
             activations within again in the backward pass.
         dtype: dtype policy of the layers.
         name: str.
+        encoder: optional layer, all encoders of a network that has one for each task. Defaults to
+            that of `config`.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
@@ -49,7 +51,16 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
     """
 
     def __init__(
-        self, inputs, outputs, tasks, config, features=None, remat=(), dtype=None, name=None
+        self,
+        inputs,
+        outputs,
+        tasks,
+        config,
+        features=None,
+        remat=(),
+        dtype=None,
+        name=None,
+        encoder=None,
     ):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
@@ -59,14 +70,19 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
         self._config = config
         self._loss_trackers = [keras.metrics.Mean(name=f"{task.name}_loss") for task in tasks]
         self._added_losses = keras.metrics.Mean(name="added_losses")
-        encoder = config.get("encoder")
-        self._freeze_encoder(encoder.frozen_epochs if encoder else 0)
+        own = config.get("encoder")
+        part = own.model if own and encoder is None else encoder
+        # A function, because Keras would save a layer in an attribute a second time.
+        self._encoder = lambda: part
+        self._freeze_encoder(own.frozen_epochs if own else 0)
 
     @property
     def encoder(self):
-        """The encoder, a functional `keras.Model`, or None where it is the paper's SegNet."""
-        encoder = self._config.get("encoder")
-        return encoder.model if encoder else None
+        """The encoder, a functional `keras.Model`, or None where it is the paper's SegNet.
+
+        Where each task has one of its own, a layer of them all, whose `models` they are.
+        """
+        return self._encoder()
 
     @property
     def encoder_levels(self):

@@ -16,9 +16,11 @@ MODELS = {
     "mtan": models.MTAN,
     "padnet": models.PADNet,
     "atinet": models.ATINet,
+    "cross_stitch": models.CrossStitch,
+    "nddrcnn": models.NDDRCNN,
 }
 _WITH_ATTENTION = ("atinet", "mtan")
-_WITH_DECODERS = ("split", "single")
+_WITH_DECODERS = ("split", "single", "cross_stitch", "nddrcnn")
 _OF_ENCODERS = ("encoder_weights", "decoder", "decoder_filters", "freeze_encoder", "encoder_lr")
 
 
