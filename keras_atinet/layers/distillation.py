@@ -4,6 +4,8 @@ from keras import ops
 from keras_atinet.layers.conv_block import ConvBlock
 from keras_atinet.layers.convolution import Conv2D
 
+GATES = ("sender", "receiver")
+
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class DeconvHead(keras.layers.Layer):
@@ -85,52 +87,86 @@ class SelfAttention(keras.layers.Layer):
 class MultiModalDistillation(keras.layers.Layer):
     """Every task's features, refined by messages from all the other tasks.
 
-    `F'_t = F_t + sum over a != t of SelfAttention_{t, a}(F_a)`. With one task `F'_t = F_t`.
+    With `gate="sender"` each message is gated by the features that it is made of,
+    `F'_t = F_t + sum over a != t of SelfAttention_{t, a}(F_a)`. With `gate="receiver"` the features
+    of the task that receives it decide,
+    `F'_t = F_t + sigmoid(conv3x3_t(F_t)) * sum over a != t of conv3x3_{t, a}(F_a)`. With one task
+    `F'_t = F_t`.
 
     Args:
         tasks: sequence of str, the tasks' names in the order of the features.
+        targets: optional sequence of str, those whose features are refined; the others only send.
+            Defaults to all tasks.
+        gate: `"sender"` or `"receiver"`. Defaults to `"sender"`.
 
     Call arguments:
-        features: list of one float tensor `(batch, height, width, channels)` per task.
+        features: list of one float tensor `(batch, height, width, channels)` per task, all of the
+            same shape where the gate is the receiver's.
 
     Returns:
-        List of tensors of the same shapes.
+        List of one tensor per target, of the shapes of their features.
 
-    Reference: ATI-Net, Fig. 1; PAD-Net, Xu et al., CVPR 2018.
+    Raises:
+        ValueError: if `gate` is neither.
+
+    Reference: ATI-Net, Fig. 1; PAD-Net, Xu et al., CVPR 2018, distillation module C.
     """
 
-    def __init__(self, tasks, **kwargs):
+    def __init__(self, tasks, targets=None, gate="sender", **kwargs):
         super().__init__(**kwargs)
+        if gate not in GATES:
+            raise ValueError(f"`gate` must be one of {GATES}. Received: gate={gate!r}.")
         self.tasks = tuple(tasks)
-        # A flat dict, because Keras does not save layers in nested ones.
-        self.attention = {
-            (target, auxiliary): SelfAttention(
-                dtype=self.dtype_policy, name=f"{auxiliary}_to_{target}"
-            )
-            for target in self.tasks
-            for auxiliary in self.tasks
-            if auxiliary != target
-        }
+        self.targets = self.tasks if targets is None else tuple(targets)
+        self.gate = gate
+        # Flat dicts, because Keras does not save layers in nested ones.
+        self.attention, self.messages, self.gates = {}, {}, {}
+        if gate == "sender":
+            self.attention = {
+                (target, auxiliary): SelfAttention(
+                    dtype=self.dtype_policy, name=f"{auxiliary}_to_{target}"
+                )
+                for target, auxiliary in self._pairs()
+            }
+
+    def _pairs(self):
+        return [(t, a) for t in self.targets for a in self.tasks if a != t]
 
     def build(self, features_shape):
-        for (_, auxiliary), layer in self.attention.items():
-            layer.build(features_shape[self.tasks.index(auxiliary)])
+        shapes = dict(zip(self.tasks, features_shape, strict=True))
+        if self.gate == "receiver":
+            for target, auxiliary in self._pairs():
+                name = f"{auxiliary}_to_{target}"
+                self.messages[target, auxiliary] = self._conv(shapes[target], name)
+            for target in dict(self._pairs()):
+                self.gates[target] = self._conv(shapes[target], f"{target}_gate")
+        for (_, auxiliary), layer in [*self.attention.items(), *self.messages.items()]:
+            layer.build(shapes[auxiliary])
+        for target, layer in self.gates.items():
+            layer.build(shapes[target])
+
+    def _conv(self, shape, name):
+        return Conv2D(shape[-1], 3, dtype=self.dtype_policy, name=name)
 
     def call(self, features):
         features = dict(zip(self.tasks, features, strict=True))
-        return [
-            sum(
-                (self.attention[target, a](features[a]) for a in self.tasks if a != target),
-                start=features[target],
-            )
-            for target in self.tasks
-        ]
+        return [self._refine(target, features) for target in self.targets]
+
+    def _refine(self, target, features):
+        others = [name for name in self.tasks if name != target]
+        if self.gate == "sender" or not others:
+            messages = (self.attention[target, a](features[a]) for a in others)
+            return sum(messages, start=features[target])
+        message = sum(self.messages[target, a](features[a]) for a in others)
+        return features[target] + ops.sigmoid(self.gates[target](features[target])) * message
 
     def compute_output_shape(self, features_shape):
-        return features_shape
+        shapes = dict(zip(self.tasks, features_shape, strict=True))
+        return [shapes[target] for target in self.targets]
 
     def get_config(self):
-        return {**super().get_config(), "tasks": self.tasks}
+        config = {"tasks": self.tasks, "targets": self.targets, "gate": self.gate}
+        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")

@@ -33,6 +33,7 @@ from keras_atinet.layers.inference import (
 from keras_atinet.layers.mixing import NDDRUnit
 from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
+from keras_atinet.layers.residual import BottleneckBlock, ResidualBlock
 from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
 
 
@@ -98,21 +99,31 @@ def _(layer: SelfAttention, dtype=None, name=None):
 @fold.register
 def _(layer: MultiModalDistillation, dtype=None, name=None):
     name = name or layer.name
-    attention = {
+    policy = policy_of(layer, dtype)
+    messages = {
         (target, auxiliary): fold(block, dtype, name=f"{name}_{auxiliary}_to_{target}")
-        for (target, auxiliary), block in layer.attention.items()
+        for (target, auxiliary), block in {**layer.attention, **layer.messages}.items()
+    }
+    gates = {
+        target: inference_conv(layer, *_arrays(gate), f"{name}_{gate.name}", dtype, "sigmoid")
+        for target, gate in layer.gates.items()
     }
 
+    def sum_of(features, part):
+        add = keras.layers.Add(dtype=policy, name=f"{name}_{part}")
+        return add(features) if len(features) > 1 else features[0]
+
     def refine(target, features):
-        messages = [attention[target, a](features[a]) for a in layer.tasks if a != target]
-        if not messages:
-            return features[target]
-        add = keras.layers.Add(dtype=policy_of(layer, dtype), name=f"{name}_{target}")
-        return add([features[target], *messages])
+        own = features[target]
+        received = [messages[target, a](features[a]) for a in layer.tasks if a != target]
+        if target in gates:
+            multiply = keras.layers.Multiply(dtype=policy, name=f"{name}_{target}_gated")
+            received = [multiply([gates[target](own), sum_of(received, f"{target}_messages")])]
+        return sum_of([own, *received], target)
 
     def refine_all(features):
         features = dict(zip(layer.tasks, features, strict=True))
-        return [refine(target, features) for target in layer.tasks]
+        return [refine(target, features) for target in layer.targets]
 
     return refine_all
 
@@ -147,6 +158,34 @@ def _(layer: TaskDistillation, dtype=None, name=None):
     return distil
 
 
+@fold.register(BottleneckBlock)
+@fold.register(ResidualBlock)
+def _(layer, dtype=None, name=None):
+    name = name or layer.name
+    policy = policy_of(layer, dtype)
+    weights = [fold_norm(block.conv, block.norm) for block in layer.blocks]
+    chain = _chain(
+        *(
+            inference_conv(layer, *block, f"{name}_{index}", dtype, "relu")
+            for index, block in enumerate(weights, 1)
+        ),
+        inference_conv(layer, *fold_norm(layer.conv, layer.norm), f"{name}_conv", dtype),
+    )
+    shortcut = _chain()
+    if layer.shortcut_conv is not None:
+        folded = fold_norm(layer.shortcut_conv, layer.shortcut_norm)
+        shortcut = inference_conv(layer, *folded, f"{name}_shortcut", dtype)
+    join = keras.layers.Concatenate(dtype=policy, name=f"{name}_features")
+    add = keras.layers.Add(dtype=policy, name=f"{name}_sum")
+    relu = keras.layers.ReLU(dtype=policy, name=name)
+
+    def call(x):
+        x = join(x) if isinstance(x, (list, tuple)) else x
+        return relu(add([chain(x), shortcut(x)]))
+
+    return call
+
+
 @fold.register
 def _(layer: NDDRUnit, dtype=None, name=None):
     weights = fold_norm(layer, layer.norm)
@@ -156,13 +195,13 @@ def _(layer: NDDRUnit, dtype=None, name=None):
 @fold.register
 def _(layer: PredictionHead, dtype=None, name=None):
     name = name or layer.name
-    # Nothing stands between the two convolutions: `(x * K) P = x * (K P)`.
-    kernel, bias = _arrays(layer.conv)
-    projection, offset = _arrays(layer.projection)
-    projection = projection[0, 0]
-    conv = inference_conv(
-        layer, kernel @ projection, bias @ projection + offset, f"{name}_conv", dtype
-    )
+    kernel, bias = _arrays(layer.projection)
+    if layer.conv is not None:
+        # Nothing stands between the two convolutions: `(x * K) P = x * (K P)`.
+        projection, offset = kernel[0, 0], bias
+        kernel, bias = _arrays(layer.conv)
+        kernel, bias = kernel @ projection, bias @ projection + offset
+    conv = inference_conv(layer, kernel, bias, f"{name}_conv", dtype)
     resizing = InferenceBilinearResizing(dtype="float32", name=f"{name}_resizing")
     activation = TaskActivation(layer.task, dtype="float32", name=name)
     return lambda x, like=None: activation(conv(x) if like is None else resizing(conv(x), like))

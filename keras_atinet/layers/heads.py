@@ -15,7 +15,8 @@ class PredictionHead(keras.layers.Layer):
 
     Args:
         task: a `Task`.
-        filters: int, channels between the two convolutions.
+        filters: optional int, channels between the two convolutions. Defaults to `None`: there is
+            no 3x3 convolution.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)`.
@@ -25,20 +26,25 @@ class PredictionHead(keras.layers.Layer):
         `(batch, height, width, task.channels)`, float32 under every dtype policy.
     """
 
-    def __init__(self, task, filters, **kwargs):
+    def __init__(self, task, filters=None, **kwargs):
         super().__init__(**kwargs)
         check_task(task, self)
         self.task = task
         self.filters = filters
-        self.conv = Conv2D(filters, 3, dtype=self.dtype_policy, name="conv")
+        self.conv = None
+        if filters is not None:
+            self.conv = Conv2D(filters, 3, dtype=self.dtype_policy, name="conv")
         self.projection = Conv2D(task.channels, 1, dtype=self.dtype_policy, name="projection")
 
     def build(self, input_shape):
-        self.conv.build(input_shape)
-        self.projection.build((*input_shape[:-1], self.filters))
+        if self.conv is not None:
+            self.conv.build(input_shape)
+            input_shape = self.conv.compute_output_shape(input_shape)
+        self.projection.build(input_shape)
 
     def call(self, inputs, like=None):
-        outputs = keras.ops.cast(self.projection(self.conv(inputs)), "float32")
+        features = inputs if self.conv is None else self.conv(inputs)
+        outputs = keras.ops.cast(self.projection(features), "float32")
         if like is not None:
             outputs = resize_bilinear(outputs, like)
         return self.task.activation(outputs)

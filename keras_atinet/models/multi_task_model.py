@@ -3,6 +3,7 @@ import keras
 from keras_atinet.balancing import Equal, get_balancer
 from keras_atinet.internals import built_shape, track, untrack, without_backend
 from keras_atinet.losses import as_loss
+from keras_atinet.models.auxiliary import Auxiliary
 from keras_atinet.models.encoder_training import EncoderTraining
 from keras_atinet.models.inference import for_inference
 from keras_atinet.models.matching_weights import load_matching_weights
@@ -20,7 +21,7 @@ from keras_atinet.training import (
 )
 
 
-class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
+class MultiTaskModel(Auxiliary, EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
     """A functional `keras.Model` from one image to a dict of predictions, one per task.
 
     Subclasses build the graph and call this constructor. Losses, metrics and the masks of valid
@@ -39,6 +40,11 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
             activations within again in the backward pass.
         dtype: dtype policy of the layers.
         name: str.
+        auxiliary: optional dict task name -> list of KerasTensors of the shape of the task's
+            prediction, auxiliary outputs such as initial predictions. They are trained by the
+            task's loss, and neither predicted, exported nor evaluated.
+        auxiliary_weight: float, what their losses are multiplied by. Defaults to 1.
+        auxiliary_tasks: list of `Task` that have auxiliary outputs only.
         encoder: optional layer, all encoders of a network that has one for each task. Defaults to
             that of `config`.
 
@@ -60,6 +66,9 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
         remat=(),
         dtype=None,
         name=None,
+        auxiliary=None,
+        auxiliary_weight=1.0,
+        auxiliary_tasks=(),
         encoder=None,
     ):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
@@ -70,6 +79,7 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
         self._config = config
         self._loss_trackers = [keras.metrics.Mean(name=f"{task.name}_loss") for task in tasks]
         self._added_losses = keras.metrics.Mean(name="added_losses")
+        self._name_auxiliary(auxiliary or {}, auxiliary_weight, auxiliary_tasks)
         own = config.get("encoder")
         part = own.model if own and encoder is None else encoder
         # A function, because Keras would save a layer in an attribute a second time.
@@ -167,7 +177,9 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
             FloatingPointError: by `fit`, see `on_nonfinite`.
         """
         used, over = self._usable_balancer(balancer)
-        check_hooks(self, MultiTaskModel, over == "bottleneck" or bool(self.remat))
+        check_hooks(
+            self, MultiTaskModel, over == "bottleneck" or bool(self.remat or self.auxiliary)
+        )
         if on_nonfinite not in ON_NONFINITE:
             raise ValueError(
                 f"`on_nonfinite` of `compile` must be one of {ON_NONFINITE}. "
@@ -186,14 +198,18 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
                 f"Received: {sorted(kwargs)}."
             )
         if loss is not None and not isinstance(loss, dict):
-            loss = by_task(self.tasks, loss, "loss")
+            loss = by_task(self.all_tasks, loss, "loss")
         task_metrics = metrics
         if metrics is None:
             task_metrics = {task.name: task.metrics() for task in self.tasks}
-        self._check_names(loss=loss or {}, metrics=task_metrics)
-        check_log_names({task.name: task_metrics.get(task.name, ()) for task in self.tasks})
+        self._check_names(self.all_tasks, loss=loss or {})
+        self._check_names(self.tasks, metrics=task_metrics)
+        by_name = {task.name: task_metrics.get(task.name, ()) for task in self.tasks}
+        check_log_names(by_name, self.auxiliary)
         own = {name: as_loss(value) for name, value in (loss or {}).items()}
-        self._task_losses = {task.name: own.get(task.name) or task.loss() for task in self.tasks}
+        self._task_losses = {
+            task.name: own.get(task.name) or task.loss() for task in self.all_tasks
+        }
 
         used_optimizer = group_optimizer(
             optimizer,
@@ -281,8 +297,8 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
             )
         return used, over
 
-    def _check_names(self, **arguments):
-        names = [task.name for task in self.tasks]
+    def _check_names(self, tasks, **arguments):
+        names = [task.name for task in tasks]
         for argument, value in arguments.items():
             if not set(value) <= set(names):
                 raise ValueError(
@@ -295,6 +311,7 @@ class MultiTaskModel(EncoderTraining, Saving, Fitting, TrainStep, keras.Model):
         return {
             "tasks": [keras.saving.serialize_keras_object(task) for task in self.tasks],
             **self._config,
+            **self._auxiliary_config(),
             **({"encoder": keras.saving.serialize_keras_object(encoder)} if encoder else {}),
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "name": self.name,

@@ -37,17 +37,18 @@ def is_one_line(text):
     return not any(unicodedata.category(sign) in _CONTROLS for sign in text)
 
 
-def check_log_names(metrics):
+def check_log_names(metrics, auxiliary=()):
     """Refuses tasks of which two results would be logged under one name.
 
     Args:
         metrics: dict task name -> Keras metrics, of all tasks of a model.
+        auxiliary: names of the tasks with auxiliary outputs.
 
     Raises:
         ValueError: if a name would be logged twice, such as `val_loss` with a task `"val"`.
     """
     meaning = {}
-    for name, what in log_names(metrics):
+    for name, what in log_names(metrics, auxiliary):
         if meaning.setdefault(name, what) != what:
             raise ValueError(
                 "Every result of a model needs a name of its own in the logs. Received: "
@@ -55,7 +56,7 @@ def check_log_names(metrics):
             )
 
 
-def log_names(metrics):
+def log_names(metrics, auxiliary=()):
     """Yields each name in the logs of `fit`, and what is logged under it, for `check_log_names`."""
     held_out = [("loss", "the loss of all tasks")]
     for task, own in metrics.items():
@@ -67,6 +68,8 @@ def log_names(metrics):
     for task in metrics:
         for name in ("weight", "gradient_norm"):
             yield f"{task}_{name}", f"the {name.replace('_', ' ')} of task '{task}'"
+    for task in auxiliary:
+        yield f"{task}_auxiliary_loss", f"the auxiliary loss of task '{task}'"
     for pair in itertools.combinations(metrics, 2):
         yield f"{'_'.join(pair)}_cosine", f"the cosine between the tasks {pair}"
     yield from ((name, f"the '{name}' of `fit`") for name in _OF_FIT)

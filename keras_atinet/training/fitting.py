@@ -73,7 +73,7 @@ class Fitting:
             shuffle = False
         self._warn_if_frozen()
         return super().fit(
-            x=FirstBatch(self.tasks).watch(x, y, batch_size),
+            x=FirstBatch(self.all_tasks).watch(x, y, batch_size),
             y=y,
             batch_size=batch_size,
             epochs=epochs,
@@ -146,12 +146,12 @@ class Fitting:
 
     def _check_data(self, data):
         if _is_ours(data):
-            for task in self.tasks:
+            for task in self.all_tasks:
                 task.check_facts(data.tasks.get(task.name, {}))
 
     def _whole_weights(self, y, sample_weight):
         # Keras takes weights of all arrays of targets only; in batches some may be missing.
-        check_weight_names(self.tasks, y, sample_weight)
+        check_weight_names(self.all_tasks, y, sample_weight)
         if hasattr(sample_weight, "shape") and isinstance(y, (dict, list, tuple)):
             # One array for all it takes with one value per image only.
             return keras.tree.map_structure(lambda _: sample_weight, y)

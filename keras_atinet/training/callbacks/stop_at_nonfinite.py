@@ -23,7 +23,7 @@ class FiniteLosses(keras.callbacks.Callback):
         self._epoch, self._waiting, self._lock = epoch, [], threading.Lock()
         self._begin = 0  # the step after those that were checked
         # On JAX `self.model` syncs the state, which must not happen while a step replaces it.
-        self._names = [task.name for task in self.model.tasks]
+        self._names = [task.name for task in self.model.all_tasks]
         self._num_replicas = self.model.num_replicas
 
     def on_train_batch_end(self, batch, logs=None):
@@ -42,7 +42,11 @@ class FiniteLosses(keras.callbacks.Callback):
         steps, self._begin = range(self._begin, batch + 1), batch + 1
         if not np.isinf(float(logs.get("loss", 0))):
             return
-        names = [name for name in self._names if np.isinf(float(logs.get(f"{name}_loss", 0)))]
+        names = [
+            name
+            for name in self._names
+            if any(np.isinf(logs.get(f"{name}{kind}loss", 0)) for kind in ("_", "_auxiliary_"))
+        ]
         if names:
             what = f"The loss of {', '.join(map(repr, names))} is not finite"
             check = "the targets of these tasks"

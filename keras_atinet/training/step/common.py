@@ -25,45 +25,75 @@ class CommonStep:
     def prepare_variables(self):
         """What `compile` does about variables before the first step."""
 
-    def valid_targets(self, y, y_pred, sample_weight):
-        """See `step.targets.valid_targets`."""
-        return valid_targets(self.tasks, y, y_pred, sample_weight)
+    def valid_targets(self, y, y_pred, sample_weight, auxiliary=()):
+        """See `step.targets.valid_targets`; with `auxiliary` outputs, of all tasks.
 
-    def compute_task_losses(self, y, y_pred, weights):
+        In evaluation there are none, and tasks that are only auxiliary need no targets.
+        """
+        tasks = self.all_tasks if auxiliary else self.tasks
+        if isinstance(y, (list, tuple)) and len(y) == len(self.all_tasks):
+            y = y[: len(tasks)]
+        outputs = {**{name: outputs[0] for name, outputs in dict(auxiliary).items()}, **y_pred}
+        return valid_targets(tasks, y, outputs, sample_weight)
+
+    def compute_task_losses(self, y, y_pred, weights, auxiliary=()):
         """The unweighted losses, and the number of images in which a task has a valid pixel.
 
         Args:
             y, weights: dicts by task, from `valid_targets`.
             y_pred: dict of predictions.
+            auxiliary: optional dict task name -> list of auxiliary outputs.
 
         Returns:
-            A list of K float32 scalars, and a float32 tensor `(K,)`. The losses are not stacked:
-            the backward pass from one loss would then lead through the branches of all tasks.
+            A list of K + A float32 scalars, the losses of the K tasks and then, for each of the A
+            tasks in `auxiliary`, the sum of the losses of its auxiliary outputs; and a float32
+            tensor `(K + A,)`. The losses are not stacked: the backward pass from one loss would
+            then lead through the branches of all tasks.
         """
-        losses = [self._task_loss(name, y, y_pred, weights) for name in weights]
-        images = [ops.sum(any_pixel(weight > 0)) for weight in weights.values()]
+        # In the order of the network: the keys of its outputs come sorted.
+        outputs = [(task.name, [y_pred[task.name]]) for task in self.tasks]
+        outputs += [(name, auxiliary[name]) for name in self.auxiliary if auxiliary]
+        losses, images = [], []
+        for name, predictions in outputs:
+            losses.append(sum(self._task_loss(name, y, output, weights) for output in predictions))
+            images.append(ops.sum(any_pixel(weights[name] > 0)))
         # Keras divides losses by the number of replicas, which sum their gradients.
         losses = [ops.cast(loss, "float32") * self.num_replicas for loss in losses]
         return losses, ops.cast(ops.stack(images), "float32")
 
-    def _task_loss(self, name, y, y_pred, weights):
-        return weighted_mean(self._task_losses[name], y[name], y_pred[name], weights[name])
+    def _task_loss(self, name, y, output, weights):
+        return weighted_mean(self._task_losses[name], y[name], output, weights[name])
 
     def compute_objectives(self, losses, images, added):
-        """The scalars to differentiate, and which tasks are present, a float32 tensor `(K,)`.
+        """The scalars to differentiate, and what there is to balance.
 
-        The balancer's objective, or the K losses if it balances gradients. The losses added by
-        layers are part of the one objective, and one more beside the K losses.
+        The balancer's objective, or the K losses if it balances gradients. A task's auxiliary loss,
+        times `auxiliary_weight`, is part of its loss. The auxiliary losses of tasks that have
+        nothing else, and the losses added by layers, are part of the one objective, and one more
+        beside the K losses.
 
         Args:
             losses, images: from `compute_task_losses`.
             added: list of scalars.
+
+        Returns:
+            List of scalars; the losses that are balanced and which tasks are present, two float32
+            tensors `(K,)`.
         """
-        present = ops.cast(images > 0, "float32")
+        count = len(self.tasks)
+        present = ops.cast(images[:count] > 0, "float32")
+        auxiliary = dict(zip(self.auxiliary, losses[count:], strict=True))
+        auxiliary = {name: self.auxiliary_weight * loss for name, loss in auxiliary.items()}
+        losses = [
+            loss + auxiliary.pop(task.name) if task.name in auxiliary else loss
+            for task, loss in zip(self.tasks, losses[:count], strict=True)
+        ]
+        added = [*auxiliary.values(), *added]
         added = [sum(ops.sum(loss) for loss in added)] if added else []
+        balanced = ops.stack(losses)
         if self.balancer.needs_gradients:
-            return [*losses, *added], present
-        return [sum(added, self.balancer(ops.stack(losses), present))], present
+            return [*losses, *added], balanced, present
+        return [sum(added, self.balancer(balanced, present))], balanced, present
 
     def balance(self, gradients, losses, present, variables):
         """One gradient from those of the objectives, and what there is to log of it.
@@ -98,7 +128,7 @@ class CommonStep:
         the weights shall be those from before it.
 
         Args:
-            losses: float32 tensor `(K,)`.
+            losses: float32 tensor `(K + A,)`.
             objective: float32 scalar, with the losses added by layers.
             gradient, variables: lists, the one gradient and the variables that it is of.
         """
@@ -129,14 +159,15 @@ class CommonStep:
         Args:
             y, weights: dicts by task, from `valid_targets`.
             y_pred: dict of predictions.
-            losses, images: float32 tensors `(K,)`.
+            losses, images: float32 tensors `(K + A,)`.
             objective: float32 scalar, logged as `loss`.
             is_finite: scalar bool tensor, from `is_finite`.
 
         Returns:
             Dict of logs.
         """
-        batch_size = ops.cast(ops.any(images > 0), "int32") * ops.shape(next(iter(y.values())))[0]
+        has_labels = ops.any(images[: len(self.tasks)] > 0)
+        batch_size = ops.cast(has_labels, "int32") * ops.shape(next(iter(y.values())))[0]
         batch_size = ops.cast(batch_size, "float32")
         if self.skips_nonfinite:
             self.skipped_steps.update_state(~is_finite)
@@ -154,7 +185,10 @@ class CommonStep:
         self._track_losses(losses, images)
         tracker = loss_tracker(self)
         tracker.update_state(objective, sample_weight=batch_size)
+        y, weights = ({name: values[name] for name in y_pred} for values in (y, weights))
         logs = super().compute_metrics(None, y, y_pred, weights)
+        for metric in self._auxiliary_trackers:
+            logs[metric.name] = _nan_unless(metric.count.value > 0, metric.result())
         logs["loss"] = _nan_unless(tracker.count.value > 0, tracker.result())
         if self.skips_nonfinite:
             logs["skipped_steps"] = self.skipped_steps.result()
@@ -180,8 +214,9 @@ class CommonStep:
 
     def _track_losses(self, losses, images):
         # In the mean over batches, images without valid pixels do not count.
-        for k, tracker in enumerate(self._loss_trackers):
-            tracker.update_state(losses[k], sample_weight=images[k])
+        trackers = [*self._loss_trackers, *self._auxiliary_trackers]
+        for k in range(len(losses)):
+            trackers[k].update_state(losses[k], sample_weight=images[k])
 
     # What Keras calls in `evaluate` and in the validation of `fit`.
 
@@ -209,7 +244,8 @@ class CommonStep:
         the balancer does, it means the same in every epoch. (In training `loss` is the objective.)
         """
         logs = super().get_metrics_result()
-        for metric in (self.skipped_steps, self.last_step):  # of training only
+        of_training = (self.skipped_steps, self.last_step, *self._auxiliary_trackers)
+        for metric in of_training:
             for name in [metric.name, *getattr(metric, "names", ())]:
                 logs.pop(name, None)
         added = logs.pop(self._added_losses.name)

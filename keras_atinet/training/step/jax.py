@@ -31,17 +31,17 @@ class TrainStep(JaxState, CommonStep):
 
         def branches(shared, branch_values):
             with scope(trunk_values, branch_values, after_trunk) as inside:
-                y_pred = network.predictions(x, shared)
-                targets, weights = self.valid_targets(y, y_pred, sample_weight)
-                losses, images = self.compute_task_losses(targets, y_pred, weights)
+                y_pred, auxiliary = network.predictions(x, shared)
+                targets, weights = self.valid_targets(y, y_pred, sample_weight, auxiliary)
+                losses, images = self.compute_task_losses(targets, y_pred, weights, auxiliary)
                 added = network.added_losses(shared)
-                objectives, present = self.compute_objectives(losses, images, added)
+                objectives, balanced, present = self.compute_objectives(losses, images, added)
                 losses = keras.ops.stack(losses)
                 scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
             step = (targets, y_pred, weights, losses, images, sum(objectives))
-            return scaled, (step, present, self._state(inside)[0])
+            return scaled, (step, balanced, present, self._state(inside)[0])
 
-        scaled, linear, (step, present, after_branches) = jax.linearize(
+        scaled, linear, (step, balanced, present, after_branches) = jax.linearize(
             branches, shared, branch_values, has_aux=True
         )
         # Transposing one output of the linear map goes back through that task's branch only.
@@ -55,7 +55,7 @@ class TrainStep(JaxState, CommonStep):
         ]
 
         with scope(trunk_values, branch_values, after_branches) as inside:
-            gradient, logs = self.balance(gradients, step[3], present, branch_variables)
+            gradient, logs = self.balance(gradients, balanced, present, branch_variables)
         new_non_trainable, metrics = self._state(inside)
         (at_trunk,) = trunk_vjp(gradient[: len(shared)])
         gradient = network.join(variables, at_trunk, gradient[len(shared) :])

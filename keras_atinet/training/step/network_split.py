@@ -17,7 +17,11 @@ class NetworkSplit:
 
     def __init__(self, model, over=None):
         self.trunk, self.branches = None, model
-        inputs = model.inputs
+        self._has_auxiliary = bool(model.auxiliary)
+        inputs, outputs = model.inputs, model.output
+        if self._has_auxiliary:
+            auxiliary = {name: list(outputs) for name, outputs in model.auxiliary.items()}
+            outputs = (model.output, auxiliary)
         # Of all variables, because layers may be frozen and thawed at any time.
         self._trunk_ids = set()
         if over == "bottleneck":
@@ -25,12 +29,15 @@ class NetworkSplit:
             inputs = [*model.inputs, *model.features]
             self.trunk = keras.Model(model.input, model.features)
             self._trunk_ids = _variable_ids(self.trunk)
-            self.branches = keras.Model(inputs, model.output)
+            self.branches = keras.Model(inputs, outputs)
             _check_features(model, self._trunk_ids & _variable_ids(self.branches))
+        elif model.auxiliary:
+            self.branches = keras.Model(model.input, outputs)
         if model.remat:
-            self.branches = RematerializedModel(inputs, model.features, model.remat, model.output)
-        outputs = [] if over is None else [model.output[task.name] for task in model.tasks]
-        self._ids_by_task = [_variable_ids(keras.Model(model.input, output)) for output in outputs]
+            self.branches = RematerializedModel(inputs, model.features, model.remat, outputs)
+        names = [] if over is None else [task.name for task in model.tasks]
+        by_task = [[model.output[name], *model.auxiliary.get(name, ())] for name in names]
+        self._ids_by_task = [_variable_ids(keras.Model(model.input, each)) for each in by_task]
 
     def trunk_outputs(self, x):
         """The shared features and then the losses added by the trunk's layers; empty without one.
@@ -42,12 +49,16 @@ class NetworkSplit:
         return [*keras.tree.flatten(self.trunk(x, training=True)), *self.trunk.losses]
 
     def predictions(self, x, trunk_outputs):
-        """The dict of predictions, from the shared features if there is a trunk, else from `x`."""
-        if self.trunk is None:
-            return self.branches(x, training=True)
-        image = [keras.ops.convert_to_tensor(value) for value in keras.tree.flatten(x)]
-        features = trunk_outputs[: len(self.trunk.outputs)]
-        return self.branches([*image, *features], training=True)
+        """The predictions, from the shared features if there is a trunk, else from `x`.
+
+        Returns:
+            Dict task name -> tensor; dict task name -> list of auxiliary outputs.
+        """
+        if self.trunk is not None:
+            image = [keras.ops.convert_to_tensor(value) for value in keras.tree.flatten(x)]
+            x = [*image, *trunk_outputs[: len(self.trunk.outputs)]]
+        outputs = self.branches(x, training=True)
+        return outputs if self._has_auxiliary else (outputs, {})
 
     def added_losses(self, trunk_outputs):
         """The losses added by layers of both parts, a list of scalars."""

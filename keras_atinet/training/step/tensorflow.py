@@ -27,11 +27,11 @@ class TrainStep(CommonStep):
             shared = network.trunk_outputs(x)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(shared)
-            y_pred = network.predictions(x, shared)
-            y, weights = self.valid_targets(y, y_pred, sample_weight)
-            losses, images = self.compute_task_losses(y, y_pred, weights)
+            y_pred, auxiliary = network.predictions(x, shared)
+            y, weights = self.valid_targets(y, y_pred, sample_weight, auxiliary)
+            losses, images = self.compute_task_losses(y, y_pred, weights, auxiliary)
             added = network.added_losses(shared)
-            objectives, present = self.compute_objectives(losses, images, added)
+            objectives, balanced, present = self.compute_objectives(losses, images, added)
             losses = keras.ops.stack(losses)
             scaled = [
                 self.optimizer.scale_loss(objective / self.num_replicas) for objective in objectives
@@ -40,7 +40,7 @@ class TrainStep(CommonStep):
         sources = [*shared, *branch_variables]
         gradients = [tape.gradient(objective, sources) for objective in scaled]
         del tape  # A persistent tape keeps every activation.
-        gradient, logs = self.balance(gradients, losses, present, branch_variables)
+        gradient, logs = self.balance(gradients, balanced, present, branch_variables)
         at_shared, at_branches = gradient[: len(shared)], gradient[len(shared) :]
         at_trunk = trunk_tape.gradient(shared, trunk_variables, at_shared)
         gradient, objective = [*at_trunk, *at_branches], sum(objectives)

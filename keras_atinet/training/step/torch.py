@@ -26,11 +26,11 @@ class TrainStep(CommonStep):
 
         shared = network.trunk_outputs(x)
         leaves = [tensor.detach().requires_grad_() for tensor in shared]
-        y_pred = network.predictions(x, leaves)
-        y, weights = self.valid_targets(y, y_pred, sample_weight)
-        losses, images = self.compute_task_losses(y, y_pred, weights)
+        y_pred, auxiliary = network.predictions(x, leaves)
+        y, weights = self.valid_targets(y, y_pred, sample_weight, auxiliary)
+        losses, images = self.compute_task_losses(y, y_pred, weights, auxiliary)
         added = network.added_losses(leaves)
-        objectives, present = self.compute_objectives(losses, images, added)
+        objectives, balanced, present = self.compute_objectives(losses, images, added)
         losses = keras.ops.stack(losses)
         scaled = [self.optimizer.scale_loss(objective) for objective in objectives]
 
@@ -42,7 +42,7 @@ class TrainStep(CommonStep):
             for objective in scaled
         ]
         with torch.no_grad():
-            gradient, logs = self.balance(gradients, losses, present, branch_variables)
+            gradient, logs = self.balance(gradients, balanced, present, branch_variables)
         at_shared, at_branches = gradient[: len(shared)], gradient[len(shared) :]
         parameters = [variable.value for variable in trunk_variables]
         at_trunk = _gradient(shared, parameters, at_shared)

@@ -144,7 +144,7 @@ def test_distillation_stride():
 def test_bad_distillation_stride(stride):
     with pytest.raises(ValueError, match=r"strides are \[2, 4, 8\].*distillation_stride=.*e.g. 4"):
         make(PADNet, distillation_stride=stride)
-    with pytest.raises(ValueError, match="on SegNet the tasks distil at full resolution"):
+    with pytest.raises(ValueError, match="tasks of a SegNet distil at full resolution"):
         PADNet("depth", (32, 32, 3), FILTERS, distillation_stride=stride)
 
 
