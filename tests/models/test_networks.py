@@ -21,6 +21,8 @@ NETWORKS = [
     keras_atinet.PADNet,
     keras_atinet.Split,
     keras_atinet.SingleTask,
+    keras_atinet.CrossStitch,
+    keras_atinet.NDDRCNN,
 ]
 
 
