@@ -249,7 +249,7 @@ def test_learning_rates_of_groups():
 
 
 def test_a_group_with_a_rate_and_a_decay_of_its_own():
-    """Its kernels decay by its own weight decay, whatever the user's optimizer does, at its rate."""
+    """Its kernels decay by its own weight decay, whatever the user's optimizer does."""
     ours, plain = make_variables(), make_variables()
     user = optimizers.SGD(0.1, momentum=0.9, **DECAY)
     user.exclude_from_weight_decay(var_names=["kernel"])
