@@ -21,6 +21,8 @@ _NETWORKS = (
     ("PADNet", models.PADNet, {}),
     ("JTRL", models.JTRL, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
+    ("CrossStitch", models.CrossStitch, {}),
+    ("NDDRCNN", models.NDDRCNN, {}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
 _OPTIONAL = (

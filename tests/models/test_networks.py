@@ -19,10 +19,14 @@ NETWORKS = {
     "padnet": keras_atinet.PADNet,
     "jtrl": keras_atinet.JTRL,
     "atinet": keras_atinet.ATINet,
+    "cross_stitch": keras_atinet.CrossStitch,
+    "nddrcnn": keras_atinet.NDDRCNN,
     "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True),
 }
 # How many tasks a network takes, if not any number.
 COUNTS = {"single": [1], "jtrl": [2, 5]}
+# Less of the same, where a network is long to trace: two of four scales.
+OPTIONS = {"jtrl": {"finest_stride": 16}}
 # JAX compiles an initializer for every shape of a kernel; with other widths none can be mixed up.
 FILTERS = (8,) * 5 if BACKEND == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
@@ -37,6 +41,7 @@ INFERENCE_LAYERS = {
     "Add",
     "Average",
     "Rescaling",
+    "CrossStitchUnit",
     "InferenceMaxPooling2D",
     "InferenceMaxPooling2DWithArgmax",
     "InferenceMaxUnpooling2D",
@@ -55,7 +60,8 @@ def make(randomize):
 
     def make(name, **options):
         tasks = "normal" if COUNTS.get(name) == [1] else TASKS
-        model = NETWORKS[name](tasks=tasks, input_shape=SHAPE, filters=FILTERS, **options)
+        options = {"filters": FILTERS, **OPTIONS.get(name, {}), **options}
+        model = NETWORKS[name](tasks=tasks, input_shape=SHAPE, **options)
         if isinstance(model, keras_atinet.ATINet):
             model.distillation_share = 0.4
         return randomize(model)
@@ -111,7 +117,7 @@ def test_predictions(name, make, predict, tmp_path):
     folded = loaded.for_inference()
     assert {type(layer).__name__ for layer in folded.layers} <= INFERENCE_LAYERS
     assert not folded.trainable_variables
-    assert all(variable.name in ("kernel", "bias") for variable in folded.variables)
+    assert all(variable.name in ("kernel", "bias", "alpha") for variable in folded.variables)
     for task, output in predict(folded, images()[:1]).items():
         assert np.abs(output - outputs[task][:1]).mean() < 1e-5, task
 
