@@ -20,6 +20,8 @@ _NETWORKS = (
     ("MTAN", models.MTAN, {}),
     ("PADNet", models.PADNet, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
+    ("CrossStitch", models.CrossStitch, {}),
+    ("NDDRCNN", models.NDDRCNN, {}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
 _OPTIONAL = (
