@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -81,11 +83,7 @@ def test_multi_modal_distillation_equation(apply, randomize, num_tasks):
 
 
 def test_distillation_gated_by_the_receiver(check_layer):
-    make = (
-        lambda **kwargs: MultiModalDistillation(  # noqa: E731
-            TASKS[:3], TASKS[:2], "receiver", **kwargs
-        )
-    )
+    make = functools.partial(MultiModalDistillation, TASKS[:3], TASKS[:2], "receiver")
     features = [values(seed=seed) for seed in range(3)]
     check_layer(make, features, [SHAPE] * 2, call=lambda layer, *x: layer(list(x)))
 
