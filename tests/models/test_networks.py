@@ -21,7 +21,7 @@ NETWORKS = {
     "atinet": keras_atinet.ATINet,
     "cross_stitch": keras_atinet.CrossStitch,
     "nddrcnn": keras_atinet.NDDRCNN,
-    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True),
+    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True, gate="receiver"),
 }
 # How many tasks a network takes, if not any number.
 COUNTS = {"single": [1], "jtrl": [2, 5]}
