@@ -15,6 +15,7 @@ NETWORKS = {
     "split": "Split",
     "mtan": "MTAN",
     "padnet": "PAD-Net",
+    "supervised_padnet": "PAD-Net, supervised",
     "jtrl": "JTRL",
     "atinet": "ATI-Net",
     "cross_stitch": "Cross-stitch",

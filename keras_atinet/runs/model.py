@@ -1,5 +1,6 @@
 """The compiled model that settings describe."""
 
+import functools
 import math
 import pathlib
 
@@ -15,6 +16,7 @@ MODELS = {
     "split": models.Split,
     "mtan": models.MTAN,
     "padnet": models.PADNet,
+    "supervised_padnet": functools.partial(models.PADNet, supervised=True),
     "jtrl": models.JTRL,
     "atinet": models.ATINet,
     "cross_stitch": models.CrossStitch,

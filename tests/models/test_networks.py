@@ -1,7 +1,5 @@
 """The contract of every network: a line in `NETWORKS` is all that a new one needs."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -21,12 +19,12 @@ NETWORKS = {
     "atinet": keras_atinet.ATINet,
     "cross_stitch": keras_atinet.CrossStitch,
     "nddrcnn": keras_atinet.NDDRCNN,
-    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True, gate="receiver"),
+    "supervised_padnet": runs.MODELS["supervised_padnet"],
 }
 # How many tasks a network takes, if not any number.
 COUNTS = {"single": [1], "jtrl": [2, 5]}
-# Less of the same, where a network is long to trace: two of four scales.
-OPTIONS = {"jtrl": {"finest_stride": 16}}
+# Two of four scales, where a network is long to trace; what no other network has.
+OPTIONS = {"jtrl": {"finest_stride": 16}, "supervised_padnet": {"gate": "receiver"}}
 # JAX compiles an initializer for every shape of a kernel; with other widths none can be mixed up.
 FILTERS = (8,) * 5 if BACKEND == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
