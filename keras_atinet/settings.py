@@ -16,6 +16,8 @@ NETWORKS = {
     "mtan": "MTAN",
     "padnet": "PAD-Net",
     "atinet": "ATI-Net",
+    "papnet": "PAP-Net",
+    "ctal": "CTAL",
 }
 BALANCERS = (
     *("equal", "dwa", "uncertainty", "rlw", "gls", "dtp", "imtl_l", "famo", "stch"),

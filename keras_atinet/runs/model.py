@@ -16,6 +16,8 @@ MODELS = {
     "mtan": models.MTAN,
     "padnet": models.PADNet,
     "atinet": models.ATINet,
+    "papnet": models.PAPNet,
+    "ctal": models.CTAL,
 }
 _WITH_ATTENTION = ("atinet", "mtan")
 _WITH_DECODERS = ("split", "single")
