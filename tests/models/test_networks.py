@@ -18,6 +18,8 @@ NETWORKS = {
     "mtan": keras_atinet.MTAN,
     "padnet": keras_atinet.PADNet,
     "atinet": keras_atinet.ATINet,
+    "papnet": keras_atinet.PAPNet,
+    "ctal": keras_atinet.CTAL,
     "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True),
 }
 # How many tasks a network takes, if not any number.
@@ -42,6 +44,11 @@ INFERENCE_LAYERS = {
     "InferenceBilinearUpSampling2D",
     "InferenceBilinearResizing",
     "ReLU",
+    "Affinity",
+    "AffinityDiffusion",
+    "JointAffinity",
+    "AffinityAttention",
+    "Conv2DTranspose",
     "TaskActivation",
 }
 one_backend = pytest.mark.one_backend
@@ -110,7 +117,7 @@ def test_predictions(name, make, predict, tmp_path):
     folded = loaded.for_inference()
     assert {type(layer).__name__ for layer in folded.layers} <= INFERENCE_LAYERS
     assert not folded.trainable_variables
-    assert all(variable.name in ("kernel", "bias") for variable in folded.variables)
+    assert all(variable.name in ("kernel", "bias", "logits") for variable in folded.variables)
     for task, output in predict(folded, images()[:1]).items():
         assert np.abs(output - outputs[task][:1]).mean() < 1e-5, task
 
