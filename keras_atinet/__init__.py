@@ -30,7 +30,9 @@ if not _deferral.deferred:
     from keras_atinet.models import (
         CTAL,
         MTAN,
+        NDDRCNN,
         ATINet,
+        CrossStitch,
         MultiTaskModel,
         PADNet,
         PAPNet,

@@ -16,9 +16,13 @@ NETWORKS = {
     "mtan": "MTAN",
     "padnet": "PAD-Net",
     "atinet": "ATI-Net",
+    "cross_stitch": "Cross-stitch",
+    "nddrcnn": "NDDR-CNN",
     "papnet": "PAP-Net",
     "ctal": "CTAL",
 }
+# Those of the paper's table.
+PAPER_NETWORKS = ("single", "split", "mtan", "padnet", "atinet")
 BALANCERS = (
     *("equal", "dwa", "uncertainty", "rlw", "gls", "dtp", "imtl_l", "famo", "stch"),
     *("gradnorm", "pcgrad", "gradvac", "graddrop", "mgda", "cagrad", "imtl_g", "nashmtl"),

@@ -22,6 +22,8 @@ _NETWORKS = (
     ("PAPNet", models.PAPNet, {}),
     ("CTAL", models.CTAL, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
+    ("CrossStitch", models.CrossStitch, {}),
+    ("NDDRCNN", models.NDDRCNN, {}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
 _OPTIONAL = (

@@ -30,6 +30,7 @@ from keras_atinet.layers.inference import (
     InferenceMaxUnpooling2D,
     TaskActivation,
 )
+from keras_atinet.layers.mixing import NDDRUnit
 from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.residual import BottleneckBlock, ResidualBlock
@@ -183,6 +184,12 @@ def _(layer, dtype=None, name=None):
         return relu(add([chain(x), shortcut(x)]))
 
     return call
+
+
+@fold.register
+def _(layer: NDDRUnit, dtype=None, name=None):
+    weights = fold_norm(layer, layer.norm)
+    return inference_conv(layer, *weights, name or layer.name, dtype, "relu")
 
 
 @fold.register

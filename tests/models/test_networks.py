@@ -18,9 +18,11 @@ NETWORKS = {
     "mtan": keras_atinet.MTAN,
     "padnet": keras_atinet.PADNet,
     "atinet": keras_atinet.ATINet,
+    "cross_stitch": keras_atinet.CrossStitch,
+    "nddrcnn": keras_atinet.NDDRCNN,
     "papnet": keras_atinet.PAPNet,
     "ctal": keras_atinet.CTAL,
-    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True),
+    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True, gate="receiver"),
 }
 # How many tasks a network takes, if not any number.
 COUNTS = {"single": [1]}
@@ -38,6 +40,7 @@ INFERENCE_LAYERS = {
     "Add",
     "Average",
     "Rescaling",
+    "CrossStitchUnit",
     "InferenceMaxPooling2D",
     "InferenceMaxPooling2DWithArgmax",
     "InferenceMaxUnpooling2D",
@@ -117,7 +120,8 @@ def test_predictions(name, make, predict, tmp_path):
     folded = loaded.for_inference()
     assert {type(layer).__name__ for layer in folded.layers} <= INFERENCE_LAYERS
     assert not folded.trainable_variables
-    assert all(variable.name in ("kernel", "bias", "logits") for variable in folded.variables)
+    names = ("kernel", "bias", "alpha", "logits")
+    assert all(variable.name in names for variable in folded.variables)
     for task, output in predict(folded, images()[:1]).items():
         assert np.abs(output - outputs[task][:1]).mean() < 1e-5, task
 
