@@ -29,6 +29,7 @@ if not _deferral.deferred:
     from keras_atinet.exporting import ExportedModel, export_model
     from keras_atinet.models import (
         CTAL,
+        JTRL,
         MTAN,
         NDDRCNN,
         ATINet,

@@ -21,6 +21,7 @@ _NETWORKS = (
     ("PADNet", models.PADNet, {}),
     ("PAPNet", models.PAPNet, {}),
     ("CTAL", models.CTAL, {}),
+    ("JTRL", models.JTRL, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
     ("CrossStitch", models.CrossStitch, {}),
     ("NDDRCNN", models.NDDRCNN, {}),
