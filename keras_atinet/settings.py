@@ -15,6 +15,7 @@ NETWORKS = {
     "split": "Split",
     "mtan": "MTAN",
     "padnet": "PAD-Net",
+    "mtinet": "MTI-Net",
     "atinet": "ATI-Net",
 }
 BALANCERS = (

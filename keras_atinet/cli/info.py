@@ -19,6 +19,7 @@ _NETWORKS = (
     ("ATINet", models.ATINet, {}),
     ("MTAN", models.MTAN, {}),
     ("PADNet", models.PADNet, {}),
+    ("MTINet", models.MTINet, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )

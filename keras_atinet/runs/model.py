@@ -15,6 +15,7 @@ MODELS = {
     "split": models.Split,
     "mtan": models.MTAN,
     "padnet": models.PADNet,
+    "mtinet": models.MTINet,
     "atinet": models.ATINet,
 }
 _WITH_ATTENTION = ("atinet", "mtan")
