@@ -15,9 +15,13 @@ NETWORKS = {
     "split": "Split",
     "mtan": "MTAN",
     "padnet": "PAD-Net",
-    "mtinet": "MTI-Net",
     "atinet": "ATI-Net",
+    "cross_stitch": "Cross-stitch",
+    "nddrcnn": "NDDR-CNN",
+    "mtinet": "MTI-Net",
 }
+# Those of the paper's table.
+PAPER_NETWORKS = ("single", "split", "mtan", "padnet", "atinet")
 BALANCERS = (
     *("equal", "dwa", "uncertainty", "rlw", "gls", "dtp", "imtl_l", "famo", "stch"),
     *("gradnorm", "pcgrad", "gradvac", "graddrop", "mgda", "cagrad", "imtl_g", "nashmtl"),

@@ -19,8 +19,10 @@ _NETWORKS = (
     ("ATINet", models.ATINet, {}),
     ("MTAN", models.MTAN, {}),
     ("PADNet", models.PADNet, {}),
-    ("MTINet", models.MTINet, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
+    ("CrossStitch", models.CrossStitch, {}),
+    ("NDDRCNN", models.NDDRCNN, {}),
+    ("MTINet", models.MTINet, {}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
 _OPTIONAL = (

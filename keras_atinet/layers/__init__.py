@@ -20,6 +20,7 @@ from keras_atinet.layers.inference import (
     InferenceMaxUnpooling2D,
     TaskActivation,
 )
+from keras_atinet.layers.mixing import CrossStitchUnit, NDDRUnit
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.propagation import FeaturePropagation, SqueezeExcitation
 from keras_atinet.layers.residual import BottleneckBlock, ResidualBlock

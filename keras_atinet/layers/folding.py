@@ -30,6 +30,7 @@ from keras_atinet.layers.inference import (
     InferenceMaxUnpooling2D,
     TaskActivation,
 )
+from keras_atinet.layers.mixing import NDDRUnit
 from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.propagation import FeaturePropagation, SqueezeExcitation, softmax_of
@@ -184,6 +185,12 @@ def _(layer, dtype=None, name=None):
         return relu(add([chain(x), shortcut(x)]))
 
     return call
+
+
+@fold.register
+def _(layer: NDDRUnit, dtype=None, name=None):
+    weights = fold_norm(layer, layer.norm)
+    return inference_conv(layer, *weights, name or layer.name, dtype, "relu")
 
 
 @fold.register

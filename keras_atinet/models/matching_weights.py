@@ -37,13 +37,14 @@ class MatchingWeights(NamedTuple):
 def load_matching_weights(model, source):
     """See `MultiTaskModel.load_matching_weights`."""
     other = open_model(source) if isinstance(source, (str, os.PathLike)) else source
-    found = dict(_named_layers(other.layers))
-    taken, kept, unused = [], [], {id(v): v.path for layer in other.layers for v in layer.weights}
+    layers = _layers_of(other)
+    found = dict(_named_layers(layers))
+    taken, kept, unused = [], [], {id(v): v.path for layer in layers for v in layer.weights}
     unfit = None
     # Sublayers come before what they are in, whose own state, such as the share of a distillation,
     # makes sense with all of them only.
     complete = {}
-    for name, layer in _named_layers(model.layers):
+    for name, layer in _named_layers(_layers_of(model)):
         variables, values = _own_weights(layer), _own_weights(found.get(name))
         fits = len(variables) == len(values) and all(
             variable.name == value.name and variable.shape == value.shape
@@ -87,6 +88,10 @@ def open_model(path):
             f"The model to take weights from is damaged. Received: '{path}' ({found})."
         )
     return keras.saving.load_model(path, compile=False)
+
+
+def _layers_of(model):
+    return [*model.layers, *getattr(model, "auxiliary_layers", ())]
 
 
 def _named_layers(layers, prefix=""):

@@ -8,7 +8,10 @@ PARAMETERS = {
     "MTAN": 44_229_073,
     "PADNet": 45_938_641,
     "Split(deep=True)": 50_807_761,
+    "CrossStitch": 74_955_025,
+    "NDDRCNN": 80_443_345,
     "SingleTask for segmentation": 24_981_069,
+    "MTINet": 47_164_249,
 }
 
 

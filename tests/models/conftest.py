@@ -28,6 +28,33 @@ def golden_network():
     return load
 
 
+@pytest.fixture(scope="session")
+def randomize():
+    """`randomize(model)`: weights as after training, with statistics, negative gammas and biases.
+
+    The share of a distillation stays as it is.
+    """
+
+    def randomize(model):
+        random = np.random.default_rng(0)
+        for weight in model.weights:
+            if weight.name == "share":
+                continue
+            z = random.standard_normal(weight.shape)
+            if len(weight.shape) == 4:
+                z *= np.sqrt(2 / np.prod(weight.shape[:3]))
+            elif weight.name == "moving_variance":
+                z = 1 + 0.3 * np.abs(z)
+            elif weight.name == "gamma":
+                z = np.sign(z) + 0.1 * z
+            else:
+                z *= 0.1
+            weight.assign(z.astype("float32"))
+        return model
+
+    return randomize
+
+
 def _golden_weight(name, shape):
     random = np.random.RandomState(zlib.crc32(name.encode()))
     z = random.standard_normal(tuple(shape))

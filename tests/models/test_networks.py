@@ -1,188 +1,194 @@
-"""What every network owes."""
+"""The contract of every network: a line in `NETWORKS` is all that a new one needs."""
 
-import json
-import os
-import subprocess
-import sys
+import functools
 
 import keras
 import numpy as np
 import pytest
 
 import keras_atinet
+from keras_atinet import runs
+from keras_atinet.balancing import GradientBalancer
 
-# JAX compiles an initializer for every shape of a kernel.
-FILTERS = (8,) * 5 if keras.backend.backend() == "jax" else (4, 6, 8, 10, 12)
+BACKEND = keras.backend.backend()
+# By the names of `runs.MODELS`, then variants: whatever is called as networks are.
+NETWORKS = {
+    "single": keras_atinet.SingleTask,
+    "split": keras_atinet.Split,
+    "mtan": keras_atinet.MTAN,
+    "padnet": keras_atinet.PADNet,
+    "atinet": keras_atinet.ATINet,
+    "cross_stitch": keras_atinet.CrossStitch,
+    "nddrcnn": keras_atinet.NDDRCNN,
+    "mtinet": keras_atinet.MTINet,
+    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True),
+}
+# How many tasks a network takes, if not any number.
+COUNTS = {"single": [1]}
+# Two of the four scales have all of its layers.
+OPTIONS = {"mtinet": {"distillation_stride": 16}}
+# JAX compiles an initializer for every shape of a kernel; with other widths none can be mixed up.
+FILTERS = (8,) * 5 if BACKEND == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
+# Each task costs all three of them, and two have pairs already.
+TASKS = {"segmentation": 5, "normal": 3, **({"depth": 1} if BACKEND == "torch" else {})}
+# What is left of a network for inference.
+INFERENCE_LAYERS = {
+    "InputLayer",
+    "InferenceConv2D",
+    "Concatenate",
+    "Multiply",
+    "Add",
+    "Average",
+    "Rescaling",
+    "CrossStitchUnit",
+    "InferenceMaxPooling2D",
+    "InferenceMaxPooling2DWithArgmax",
+    "InferenceMaxUnpooling2D",
+    "InferenceBilinearUpSampling2D",
+    "InferenceBilinearResizing",
+    "GlobalAveragePooling2D",
+    "ReLU",
+    "TaskActivation",
+}
 one_backend = pytest.mark.one_backend
-NETWORKS = [
-    keras_atinet.ATINet,
-    keras_atinet.MTAN,
-    keras_atinet.PADNet,
-    keras_atinet.Split,
-    keras_atinet.SingleTask,
-]
+every_network = pytest.mark.parametrize("name", NETWORKS)
 
 
-def images(batch=2):
-    return np.random.default_rng(0).random((batch, *SHAPE), dtype="float32")
+@pytest.fixture
+def make(randomize):
+    """`make(name)`: a network with weights as after training, of whose graph all is used."""
+
+    def make(name, **options):
+        tasks = "normal" if COUNTS.get(name) == [1] else TASKS
+        options = {**OPTIONS.get(name, {}), **options}
+        model = NETWORKS[name](tasks=tasks, input_shape=SHAPE, filters=FILTERS, **options)
+        if isinstance(model, keras_atinet.ATINet):
+            model.distillation_share = 0.4
+        return randomize(model)
+
+    return make
 
 
-def predictions(model, batch=2):
-    return {
-        name: keras.ops.convert_to_numpy(value)
-        for name, value in model(images(batch), training=False).items()
+@pytest.fixture
+def predict(apply):
+    return lambda model, x: apply(lambda x: model(x, training=False), x)
+
+
+def images():
+    return np.random.default_rng(1).random((2, *SHAPE), dtype="float32")
+
+
+def targets(model):
+    random = np.random.default_rng(2)
+    every = {
+        "segmentation": random.integers(-1, 5, (2, 32, 64)).astype("int32"),
+        "depth": random.uniform(-1, 5, (2, 32, 64, 1)).astype("float32"),
+        "normal": random.normal(size=(2, 32, 64, 3)).astype("float32"),
     }
+    return {task.name: every[task.name] for task in model.tasks}
 
 
-@pytest.mark.parametrize(
-    "network", [NETWORKS[0], *(pytest.param(kind, marks=one_backend) for kind in NETWORKS[1:])]
-)
-def test_network(network, tmp_path):
-    keras.utils.set_random_seed(0)
-    tasks = "depth" if network is keras_atinet.SingleTask else {"segmentation": 5, "normal": 3}
-    model = network(tasks=tasks, input_shape=SHAPE, filters=FILTERS)
-    outputs = predictions(model)
+def test_the_list_is_complete():
+    assert runs.MODELS.items() <= NETWORKS.items()
+
+
+@every_network
+def test_predictions(name, make, predict, tmp_path):
+    """Their shapes; the same from a saved file, for inference and of one image alone."""
+    model = make(name)
+    outputs = predict(model, images())
     assert set(outputs) == {task.name for task in model.tasks}
     for task in model.tasks:
-        assert outputs[task.name].shape == (2, 32, 64, task.channels)
-        assert outputs[task.name].dtype == "float32"
-    if "normal" in outputs:
-        np.testing.assert_allclose(np.linalg.norm(outputs["normal"], axis=-1), 1, atol=1e-5)
-    first = predictions(model, batch=1)
-    for name in outputs:
-        # Untrained features are tiny (1e-6): scaling them to unit length magnifies rounding.
-        np.testing.assert_allclose(first[name][0], outputs[name][0], atol=1e-3)
-
-    copy = network.from_config(json.loads(json.dumps(model.get_config())))
-    assert copy.get_config() == model.get_config()
-    assert [w.shape for w in copy.weights] == [w.shape for w in model.weights]
+        output = outputs[task.name]
+        assert output.shape == (2, *SHAPE[:2], task.channels) and output.dtype == "float32"
+        assert output.std() > 1e-2  # or equality would say nothing
+    np.testing.assert_allclose(np.linalg.norm(outputs["normal"], axis=-1), 1, atol=1e-5)
 
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(loaded) is network
-    for name, output in predictions(loaded).items():
-        np.testing.assert_array_equal(output, outputs[name])
+    assert type(loaded) is type(model) and loaded.get_config() == model.get_config()
+    for one, other in zip(loaded.weights, model.weights, strict=True):
+        assert one.path == other.path
+        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (one, other)))
+    if BACKEND != "jax":  # which would compile the same graph again
+        for task, output in predict(loaded, images()).items():
+            np.testing.assert_array_equal(output, outputs[task])
+
+    folded = loaded.for_inference()
+    assert {type(layer).__name__ for layer in folded.layers} <= INFERENCE_LAYERS
+    assert not folded.trainable_variables
+    assert all(variable.name in ("kernel", "bias", "alpha") for variable in folded.variables)
+    for task, output in predict(folded, images()[:1]).items():
+        assert np.abs(output - outputs[task][:1]).mean() < 1e-5, task
+
+
+@every_network
+def test_a_step_of_training(name, make):
+    """It reaches every weight; taken task by task and added up, gradients are those of the sum."""
+    model = make(name)
+    if BACKEND == "jax":
+        trace_step(model)
+        return
+    before = [keras.ops.convert_to_numpy(weight).copy() for weight in model.weights]
+
+    def updates(balancer):
+        for weight, value in zip(model.weights, before, strict=True):
+            weight.assign(value)
+        model.compile(keras.optimizers.SGD(0.1), balancer, metrics={}, run_eagerly=True)
+        model.train_on_batch(images(), targets(model))
+        after = map(keras.ops.convert_to_numpy, model.weights)
+        return {w.path: new - old for w, new, old in zip(model.weights, after, before, strict=True)}
+
+    expected = updates("equal")
+    # Before a BatchNorm the gradient of a bias is 0; where one is trained, its kernel is too.
+    trained = [weight.path for weight in model.trainable_weights if weight.name != "bias"]
+    assert not [path for path in trained if not expected[path].any()]
+    for over in ("shared_weights", "bottleneck") if model.features else ("shared_weights",):
+        for path, update in updates(GradientBalancer(over)).items():
+            bound = 1e-6 + 1e-4 * np.abs(expected[path]).max()
+            np.testing.assert_allclose(update, expected[path], atol=bound, err_msg=path)
+
+
+def trace_step(model):
+    """A step without values, which JAX takes up to a minute to compile."""
+    import jax
+
+    model.compile("sgd", GradientBalancer(), metrics={})
+    model.build_optimizer()
+    state = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    state = [[variable.value for variable in variables] for variables in state]
+    _, changed = jax.eval_shape(model.train_step, state, (images(), targets(model)))
+    for old, new in zip(state, changed, strict=True):
+        assert [(v.shape, v.dtype) for v in old] == [(v.shape, v.dtype) for v in new]
 
 
 @one_backend
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_is_saved_and_gives_float32(policy):
-    model = keras_atinet.ATINet(input_shape=SHAPE, filters=FILTERS, dtype=policy)
-    assert model.get_layer("encoder_1_1").compute_dtype == policy.removeprefix("mixed_")
-    copy = keras_atinet.ATINet.from_config(model.get_config())
-    assert copy.dtype_policy.name == policy
-    for output in predictions(copy).values():
-        assert output.dtype == "float32" and np.isfinite(output).all()
-
-
-@one_backend
-@pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_any_number_of_tasks(count):
-    tasks = [
-        "segmentation",
-        "depth",
-        "normal",
-        keras_atinet.SemanticSegmentation(num_classes=2, name="edge"),
-    ][:count]
-    for network in (keras_atinet.ATINet, keras_atinet.PADNet):
+@every_network
+def test_any_number_of_tasks(name):
+    edge = keras_atinet.SemanticSegmentation(num_classes=2, name="edge")
+    height = keras_atinet.DepthEstimation(name="height")
+    tasks = ["segmentation", edge, "normal", "depth", height]
+    for count in COUNTS.get(name, [1, 2, 5]):  # three have those of the other tests
         with keras.StatelessScope():
-            model = network(tasks=tasks, input_shape=SHAPE, filters=FILTERS)
-        assert len(model.output) == count
+            model = NETWORKS[name](tasks[:count], SHAPE, FILTERS, **OPTIONS.get(name, {}))
         channels = [model.output[task.name].shape[-1] for task in model.tasks]
-        assert channels == [13, 1, 3, 2][:count]
-
-
-@pytest.mark.parametrize("count", [1, pytest.param(4, marks=one_backend), 3])
-def test_outputs_depend_on_distillation_in_phase_2_only(count):
-    keras.utils.set_random_seed(0)
-    height = keras_atinet.DepthEstimation(name="height")
-    tasks = ["depth", "segmentation", "normal", height][:count]
-    model = keras_atinet.ATINet(tasks, input_shape=SHAPE, filters=FILTERS)
-    distillation = model.get_layer("distillation")
-    for active in (False, True):
-        model.distillation_active = active
-        assert model.distillation_active is active
-        before = predictions(model)
-        kernel = distillation.deconv_heads[0].blocks[0].conv.kernel
-        kernel.assign(kernel + 1.0)
-        after = predictions(model)
-        changed = [not np.array_equal(before[name], after[name]) for name in before]
-        assert all(changed) if active else not any(changed)
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"tasks": "colour"}, "colour"),
-        ({"tasks": ()}, "at least one task"),
-        ({"tasks": ("depth", "depth")}, "each name once"),
-        ({"tasks": {"depth": 2}}, "1 channels"),
-        ({"input_shape": (100, 128, 3)}, r"divisible by 32.*\(128, 128, 3\)"),
-        ({"input_shape": (64, 64)}, "input_shape"),
-        ({"filters": (4, 4, 4)}, "five positive integers"),
-        ({"filters": (4, 4, 4, 4, 0)}, "five positive integers"),
-    ],
-)
-def test_bad_arguments(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        keras_atinet.ATINet(**{"input_shape": SHAPE, "filters": FILTERS, **arguments})
-
-
-def test_single_task_wants_one_task():
-    with pytest.raises(ValueError, match="one task"):
-        keras_atinet.SingleTask(tasks=("depth", "normal"))
-
-
-LOAD_AND_PREDICT = """
-import sys, numpy, keras, keras_atinet
-model = keras.saving.load_model(sys.argv[1])
-predict = model.predict_on_batch  # compiled: JAX compiles single operations for a minute
-if keras.backend.backend() != "jax":
-    predict = lambda x: model(x, training=False)
-outputs = predict(numpy.load(sys.argv[2]))
-assert model.distillation_active and model.compiled
-assert model.balancer.name.startswith("dynamic")
-on_encoder = keras.saving.load_model(sys.argv[4])(numpy.load(sys.argv[2]), training=False)
-outputs = {**outputs, "height": on_encoder["height"]}
-numpy.savez(sys.argv[3], **{k: keras.ops.convert_to_numpy(v) for k, v in outputs.items()})
-"""
+        assert channels == [13, 2, 3, 1, 1][:count] and len(model.output) == count
 
 
 @one_backend
-def test_a_saved_model_loads_on_the_other_backends(tmp_path):
-    model = keras_atinet.ATINet(input_shape=SHAPE, filters=(4,) * 5)
-    model.compile(keras.optimizers.Adam(1e-3), balancer="dwa")
-    model.distillation_active = True
-    model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "images.npy", images())
-    x = image = keras.Input(SHAPE)
-    for stride in (2, 4):
-        x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name=f"stride_{stride}")(x)
-    encoder = {"encoder": keras.Model(image, x), "preprocessing": "tf"}
-    height = keras_atinet.DepthEstimation(name="height")
-    on_encoder = keras_atinet.PADNet(height, SHAPE, (4,) * 5, **encoder)
-    on_encoder.save(tmp_path / "on_encoder.keras")
-    expected = {**predictions(model), **predictions(on_encoder)}
-    modules = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
-    for backend in modules.keys() - {keras.backend.backend()}:
-        pytest.importorskip(modules[backend])
-        files = ("model.keras", "images.npy", f"{backend}.npz", "on_encoder.keras")
-        paths = [str(tmp_path / name) for name in files]
-        subprocess.run(
-            [sys.executable, "-c", LOAD_AND_PREDICT, *paths],
-            env={**os.environ, "KERAS_BACKEND": backend},
-            check=True,
-        )
-        for name, output in np.load(paths[2]).items():
-            assert np.abs(output - expected[name]).mean() < 1e-4, (backend, name)
-
-
-def test_modules_of_the_attention():
-    with keras.StatelessScope():
-        model = keras_atinet.ATINet("depth", SHAPE, FILTERS)
-    # Ten masks for the task, ten ConvBlocks for all.
-    layers = model.module_layers("attention")
-    masks = [layer for layer in layers if isinstance(layer, keras_atinet.layers.AttentionMask)]
-    assert len(masks) == 10 and len(layers) == 20
-    assert [layer.name for layer in model.module_layers("heads")] == ["depth"]
+@every_network
+def test_mixed_precision(name, make, predict):
+    """float32 predictions, about those of a network of float32."""
+    model = make(name, dtype="mixed_bfloat16")
+    expected, outputs = (predict(m, images()) for m in (make(name, dtype="float32"), model))
+    for task, output in outputs.items():
+        assert output.dtype == "float32"
+        assert np.abs(output - expected[task]).mean() < 0.2 * expected[task].std(), task
+    folded = model.for_inference()
+    assert {layer.compute_dtype for layer in folded.layers} == {"bfloat16", "float32"}

@@ -197,23 +197,16 @@ def test_fit_on_batches_of_any_size(make, batch):
     np.testing.assert_allclose(total, 2, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        None,
-        *(
-            pytest.param(network, marks=pytest.mark.one_backend)
-            for network in (keras_atinet.Split, keras_atinet.MTAN, keras_atinet.PADNet)
-        ),
-    ],
-)
-def test_gradients_of_each_task_add_up(make, small_atinet, batch, values, network):
-    """Taken task by task and added up, they are those of the sum; the encoder included."""
+def test_gradients_of_each_task_add_up(make, small_atinet, batch, values):
+    """Taken task by task and added up, they are those of the sum; the encoder included.
+
+    `tests/models/test_networks.py` does it with every network.
+    """
     images, targets = batch
     results = []
     for balancer in ("equal", GradientBalancer(), GradientBalancer("bottleneck", True)):
         model = make(
-            network or small_atinet,
+            small_atinet,
             balancer=balancer,
             metrics={},
             optimizer=keras.optimizers.SGD(0.1),

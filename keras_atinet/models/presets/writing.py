@@ -40,4 +40,5 @@ def save_to_preset(model, directory, dtype, card, needed):
 
 def _weights(model):
     # Those of its layers; a balancer's, a compiled model's alone, are not among them.
-    return [weight for layer in model.layers for weight in layer.weights]
+    layers = [*model.layers, *model.auxiliary_layers]
+    return [weight for layer in layers for weight in layer.weights]
