@@ -34,6 +34,7 @@ if not _deferral.deferred:
         NDDRCNN,
         ATINet,
         CrossStitch,
+        MTINet,
         MultiTaskModel,
         PADNet,
         PAPNet,

@@ -21,6 +21,7 @@ NETWORKS = {
     "nddrcnn": "NDDR-CNN",
     "papnet": "PAP-Net",
     "ctal": "CTAL",
+    "mtinet": "MTI-Net",
 }
 # Those of the paper's table.
 PAPER_NETWORKS = ("single", "split", "mtan", "padnet", "atinet")

@@ -25,6 +25,7 @@ _NETWORKS = (
     ("Split(deep=True)", models.Split, {"deep": True}),
     ("CrossStitch", models.CrossStitch, {}),
     ("NDDRCNN", models.NDDRCNN, {}),
+    ("MTINet", models.MTINet, {}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
 _OPTIONAL = (

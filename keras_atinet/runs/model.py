@@ -21,6 +21,7 @@ MODELS = {
     "nddrcnn": models.NDDRCNN,
     "papnet": models.PAPNet,
     "ctal": models.CTAL,
+    "mtinet": models.MTINet,
 }
 _WITH_ATTENTION = ("atinet", "mtan")
 _WITH_DECODERS = ("split", "single", "cross_stitch", "nddrcnn")
