@@ -13,13 +13,16 @@ ON_NONFINITE = ("raise", "skip")
 NETWORKS = {
     "single": "One Task",
     "split": "Split",
+    "cross_stitch": "Cross-stitch",
+    "nddrcnn": "NDDR-CNN",
     "mtan": "MTAN",
     "padnet": "PAD-Net",
     "supervised_padnet": "PAD-Net, supervised",
+    "papnet": "PAP-Net",
     "jtrl": "JTRL",
+    "mtinet": "MTI-Net",
     "atinet": "ATI-Net",
-    "cross_stitch": "Cross-stitch",
-    "nddrcnn": "NDDR-CNN",
+    "ctal": "CTAL",
 }
 # Those of the paper's table.
 PAPER_NETWORKS = ("single", "split", "mtan", "padnet", "atinet")

@@ -14,13 +14,16 @@ from keras_atinet.runs.saved_model import open_model
 MODELS = {
     "single": models.SingleTask,
     "split": models.Split,
+    "cross_stitch": models.CrossStitch,
+    "nddrcnn": models.NDDRCNN,
     "mtan": models.MTAN,
     "padnet": models.PADNet,
     "supervised_padnet": functools.partial(models.PADNet, supervised=True),
+    "papnet": models.PAPNet,
     "jtrl": models.JTRL,
+    "mtinet": models.MTINet,
     "atinet": models.ATINet,
-    "cross_stitch": models.CrossStitch,
-    "nddrcnn": models.NDDRCNN,
+    "ctal": models.CTAL,
 }
 _WITH_ATTENTION = ("atinet", "mtan")
 _WITH_DECODERS = ("split", "single", "cross_stitch", "nddrcnn")
