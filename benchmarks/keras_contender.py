@@ -18,6 +18,8 @@ NETWORKS = {
     "split": keras_atinet.Split,
     "deep_split": keras_atinet.Split,
     "single": keras_atinet.SingleTask,
+    "cross_stitch": keras_atinet.CrossStitch,
+    "nddrcnn": keras_atinet.NDDRCNN,
 }
 
 

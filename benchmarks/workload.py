@@ -6,7 +6,7 @@ import os
 import host
 import numpy as np
 
-MODELS = ("atinet", "mtan", "padnet", "split", "deep_split", "single")
+MODELS = ("atinet", "mtan", "padnet", "split", "deep_split", "single", "cross_stitch", "nddrcnn")
 DTYPES = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
 # Functions in `alternatives`, which is not imported here: it takes the backend that it finds.
 ALTERNATIVES = (
