@@ -15,6 +15,7 @@ NETWORKS = {
     "split": "Split",
     "mtan": "MTAN",
     "padnet": "PAD-Net",
+    "jtrl": "JTRL",
     "atinet": "ATI-Net",
     "cross_stitch": "Cross-stitch",
     "nddrcnn": "NDDR-CNN",

@@ -19,6 +19,7 @@ _NETWORKS = (
     ("ATINet", models.ATINet, {}),
     ("MTAN", models.MTAN, {}),
     ("PADNet", models.PADNet, {}),
+    ("JTRL", models.JTRL, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
     ("CrossStitch", models.CrossStitch, {}),
     ("NDDRCNN", models.NDDRCNN, {}),

@@ -35,6 +35,7 @@ from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
 from keras_atinet.layers.residual import BottleneckBlock, ResidualBlock
 from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
+from keras_atinet.layers.task_attention import TaskAttentionalModule
 
 
 @functools.singledispatch
@@ -184,6 +185,46 @@ def _(layer, dtype=None, name=None):
         return relu(add([chain(x), shortcut(x)]))
 
     return call
+
+
+@fold.register
+def _(layer: TaskAttentionalModule, dtype=None, name=None):
+    name = name or layer.name
+    policy = policy_of(layer, dtype)
+    balance, mask = (
+        inference_conv(layer, *_arrays(conv), f"{name}_{conv.name}", dtype, "sigmoid")
+        for conv in (layer.balance, layer.mask)
+    )
+    fusion, *surroundings = (
+        fold(block, dtype, name=f"{name}_{block.name}")
+        for block in (layer.fusion, *layer.surroundings)
+    )
+    output = fold(layer.output_block, dtype, name=name)
+    down, up = (
+        InferenceBilinearResizing(dtype=policy, name=f"{name}_{label}") for label in ("down", "up")
+    )
+
+    def side_by_side(states, label):
+        return keras.layers.Concatenate(dtype=policy, name=f"{name}_{label}")(states)
+
+    def times(x, y, label):
+        return keras.layers.Multiply(dtype=policy, name=f"{name}_{label}")([x, y])
+
+    def plus_one(x, scale, label):
+        return keras.layers.Rescaling(scale, 1, dtype=policy, name=f"{name}_{label}")(x)
+
+    def attend(states, like):
+        a, b = states
+        share = balance(side_by_side(states, "states"))
+        rest = plus_one(share, -1, "rest")
+        balanced = [times(share, a, "balanced_a"), times(rest, b, "balanced_b")]
+        fused = fusion(side_by_side(balanced, "balanced"))
+        around = _chain(*surroundings)(down(fused, like))
+        enhancement = plus_one(mask(up(around, fused)), 1, "enhancement")
+        enhanced = [times(enhancement, a, "enhanced_a"), times(enhancement, b, "enhanced_b")]
+        return output(side_by_side(enhanced, "enhanced"))
+
+    return attend
 
 
 @fold.register

@@ -15,6 +15,7 @@ MODELS = {
     "split": models.Split,
     "mtan": models.MTAN,
     "padnet": models.PADNet,
+    "jtrl": models.JTRL,
     "atinet": models.ATINet,
     "cross_stitch": models.CrossStitch,
     "nddrcnn": models.NDDRCNN,

@@ -17,13 +17,16 @@ NETWORKS = {
     "split": keras_atinet.Split,
     "mtan": keras_atinet.MTAN,
     "padnet": keras_atinet.PADNet,
+    "jtrl": keras_atinet.JTRL,
     "atinet": keras_atinet.ATINet,
     "cross_stitch": keras_atinet.CrossStitch,
     "nddrcnn": keras_atinet.NDDRCNN,
-    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True),
+    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True, gate="receiver"),
 }
 # How many tasks a network takes, if not any number.
-COUNTS = {"single": [1]}
+COUNTS = {"single": [1], "jtrl": [2, 5]}
+# Less of the same, where a network is long to trace: two of four scales.
+OPTIONS = {"jtrl": {"finest_stride": 16}}
 # JAX compiles an initializer for every shape of a kernel; with other widths none can be mixed up.
 FILTERS = (8,) * 5 if BACKEND == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
@@ -57,7 +60,8 @@ def make(randomize):
 
     def make(name, **options):
         tasks = "normal" if COUNTS.get(name) == [1] else TASKS
-        model = NETWORKS[name](tasks=tasks, input_shape=SHAPE, filters=FILTERS, **options)
+        options = {"filters": FILTERS, **OPTIONS.get(name, {}), **options}
+        model = NETWORKS[name](tasks=tasks, input_shape=SHAPE, **options)
         if isinstance(model, keras_atinet.ATINet):
             model.distillation_share = 0.4
         return randomize(model)
