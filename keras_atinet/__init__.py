@@ -28,13 +28,16 @@ if not _deferral.deferred:
     from keras_atinet.balancing import DynamicWeightAverage, Equal
     from keras_atinet.exporting import ExportedModel, export_model
     from keras_atinet.models import (
+        CTAL,
         JTRL,
         MTAN,
         NDDRCNN,
         ATINet,
         CrossStitch,
+        MTINet,
         MultiTaskModel,
         PADNet,
+        PAPNet,
         SingleTask,
         Split,
     )

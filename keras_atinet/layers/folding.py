@@ -33,6 +33,7 @@ from keras_atinet.layers.inference import (
 from keras_atinet.layers.mixing import NDDRUnit
 from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
+from keras_atinet.layers.propagation import FeaturePropagation, SqueezeExcitation, softmax_of
 from keras_atinet.layers.residual import BottleneckBlock, ResidualBlock
 from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
 from keras_atinet.layers.task_attention import TaskAttentionalModule
@@ -234,6 +235,51 @@ def _(layer: NDDRUnit, dtype=None, name=None):
 
 
 @fold.register
+def _(layer: SqueezeExcitation, dtype=None, name=None):
+    name = name or layer.name
+    policy = policy_of(layer, dtype)
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=True, dtype=policy, name=f"{name}_mean")
+    gate = _chain(
+        mean,
+        inference_conv(layer, *_arrays(layer.squeeze), f"{name}_squeeze", dtype, "relu"),
+        inference_conv(layer, *_arrays(layer.excitation), f"{name}_gate", dtype, "sigmoid"),
+    )
+    multiply = keras.layers.Multiply(dtype=policy, name=name)
+    return lambda x: multiply([x, gate(x)])
+
+
+@fold.register
+def _(layer: FeaturePropagation, dtype=None, name=None):
+    name = name or layer.name
+    policy = policy_of(layer, dtype)
+    hidden, reduction, gates = (
+        [fold(block, dtype, name=f"{name}_{block.name}") for block in blocks]
+        for blocks in (layer.mask_blocks, [layer.reduction], layer.gates)
+    )
+    masks = [
+        inference_conv(layer, *_arrays(mask), f"{name}_{mask.name}", dtype) for mask in layer.masks
+    ]
+
+    def combine(kind, features, part):
+        pairs = zip(layer.tasks, features, part, strict=True)
+        return [
+            kind(dtype=policy, name=f"{name}_{task}_{kind.__name__.lower()}")([x, y])
+            for task, x, y in pairs
+        ]
+
+    def propagate(features):
+        attended = features
+        if masks:
+            x = _chain(*hidden)(features)
+            weights = softmax_of([mask(x) for mask in masks])
+            attended = combine(keras.layers.Multiply, weights, features)
+        shared = reduction[0](attended)
+        return combine(keras.layers.Add, [gate(shared) for gate in gates], features)
+
+    return propagate
+
+
+@fold.register
 def _(layer: PredictionHead, dtype=None, name=None):
     name = name or layer.name
     kernel, bias = _arrays(layer.projection)
@@ -283,7 +329,8 @@ def _(layer: BilinearUpSampling2D, dtype=None, name=None):
 
 @fold.register
 def _(layer: BilinearResizing, dtype=None, name=None):
-    return InferenceBilinearResizing(dtype=policy_of(layer, dtype), name=name or layer.name)
+    options = {"dtype": policy_of(layer, dtype), "name": name or layer.name}
+    return InferenceBilinearResizing(layer.size, **options)
 
 
 def _leave_out(layer, dtype=None, name=None):

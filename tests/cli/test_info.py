@@ -12,6 +12,7 @@ PARAMETERS = {
     "CrossStitch": 74_955_025,
     "NDDRCNN": 80_443_345,
     "SingleTask for segmentation": 24_981_069,
+    "MTINet": 47_164_249,
 }
 
 

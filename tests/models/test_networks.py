@@ -21,12 +21,15 @@ NETWORKS = {
     "atinet": keras_atinet.ATINet,
     "cross_stitch": keras_atinet.CrossStitch,
     "nddrcnn": keras_atinet.NDDRCNN,
+    "papnet": keras_atinet.PAPNet,
+    "ctal": keras_atinet.CTAL,
+    "mtinet": keras_atinet.MTINet,
     "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True, gate="receiver"),
 }
 # How many tasks a network takes, if not any number.
 COUNTS = {"single": [1], "jtrl": [2, 5]}
 # Less of the same, where a network is long to trace: two of four scales.
-OPTIONS = {"jtrl": {"finest_stride": 16}}
+OPTIONS = {"jtrl": {"finest_stride": 16}, "mtinet": {"distillation_stride": 16}}
 # JAX compiles an initializer for every shape of a kernel; with other widths none can be mixed up.
 FILTERS = (8,) * 5 if BACKEND == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
@@ -47,7 +50,13 @@ INFERENCE_LAYERS = {
     "InferenceMaxUnpooling2D",
     "InferenceBilinearUpSampling2D",
     "InferenceBilinearResizing",
+    "GlobalAveragePooling2D",
     "ReLU",
+    "Affinity",
+    "AffinityDiffusion",
+    "JointAffinity",
+    "AffinityAttention",
+    "Conv2DTranspose",
     "TaskActivation",
 }
 one_backend = pytest.mark.one_backend
@@ -117,7 +126,8 @@ def test_predictions(name, make, predict, tmp_path):
     folded = loaded.for_inference()
     assert {type(layer).__name__ for layer in folded.layers} <= INFERENCE_LAYERS
     assert not folded.trainable_variables
-    assert all(variable.name in ("kernel", "bias", "alpha") for variable in folded.variables)
+    names = ("kernel", "bias", "alpha", "logits")
+    assert all(variable.name in names for variable in folded.variables)
     for task, output in predict(folded, images()[:1]).items():
         assert np.abs(output - outputs[task][:1]).mean() < 1e-5, task
 
@@ -175,7 +185,7 @@ def test_any_number_of_tasks(name):
     tasks = ["segmentation", edge, "normal", "depth", height]
     for count in COUNTS.get(name, [1, 2, 5]):  # three have those of the other tests
         with keras.StatelessScope():
-            model = NETWORKS[name](tasks[:count], SHAPE, FILTERS)
+            model = NETWORKS[name](tasks[:count], SHAPE, FILTERS, **OPTIONS.get(name, {}))
         channels = [model.output[task.name].shape[-1] for task in model.tasks]
         assert channels == [13, 2, 3, 1, 1][:count] and len(model.output) == count
 
