@@ -28,10 +28,12 @@ if not _deferral.deferred:
     from keras_atinet.balancing import DynamicWeightAverage, Equal
     from keras_atinet.exporting import ExportedModel, export_model
     from keras_atinet.models import (
+        JTRL,
         MTAN,
         NDDRCNN,
         ATINet,
         CrossStitch,
+        MTINet,
         MultiTaskModel,
         PADNet,
         SingleTask,

@@ -15,9 +15,11 @@ NETWORKS = {
     "split": "Split",
     "mtan": "MTAN",
     "padnet": "PAD-Net",
+    "jtrl": "JTRL",
     "atinet": "ATI-Net",
     "cross_stitch": "Cross-stitch",
     "nddrcnn": "NDDR-CNN",
+    "mtinet": "MTI-Net",
 }
 # Those of the paper's table.
 PAPER_NETWORKS = ("single", "split", "mtan", "padnet", "atinet")

@@ -19,9 +19,11 @@ _NETWORKS = (
     ("ATINet", models.ATINet, {}),
     ("MTAN", models.MTAN, {}),
     ("PADNet", models.PADNet, {}),
+    ("JTRL", models.JTRL, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
     ("CrossStitch", models.CrossStitch, {}),
     ("NDDRCNN", models.NDDRCNN, {}),
+    ("MTINet", models.MTINet, {}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
 _OPTIONAL = (

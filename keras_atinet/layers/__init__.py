@@ -22,5 +22,7 @@ from keras_atinet.layers.inference import (
 )
 from keras_atinet.layers.mixing import CrossStitchUnit, NDDRUnit
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
+from keras_atinet.layers.propagation import FeaturePropagation, SqueezeExcitation
 from keras_atinet.layers.residual import BottleneckBlock, ResidualBlock
 from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
+from keras_atinet.layers.task_attention import TaskAttentionalModule

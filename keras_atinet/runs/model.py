@@ -15,9 +15,11 @@ MODELS = {
     "split": models.Split,
     "mtan": models.MTAN,
     "padnet": models.PADNet,
+    "jtrl": models.JTRL,
     "atinet": models.ATINet,
     "cross_stitch": models.CrossStitch,
     "nddrcnn": models.NDDRCNN,
+    "mtinet": models.MTINet,
 }
 _WITH_ATTENTION = ("atinet", "mtan")
 _WITH_DECODERS = ("split", "single", "cross_stitch", "nddrcnn")
