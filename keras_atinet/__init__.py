@@ -28,6 +28,7 @@ if not _deferral.deferred:
     from keras_atinet.balancing import DynamicWeightAverage, Equal
     from keras_atinet.exporting import ExportedModel, export_model
     from keras_atinet.models import (
+        CTAL,
         JTRL,
         MTAN,
         NDDRCNN,
@@ -36,6 +37,7 @@ if not _deferral.deferred:
         MTINet,
         MultiTaskModel,
         PADNet,
+        PAPNet,
         SingleTask,
         Split,
     )

@@ -19,6 +19,8 @@ NETWORKS = {
     "atinet": "ATI-Net",
     "cross_stitch": "Cross-stitch",
     "nddrcnn": "NDDR-CNN",
+    "papnet": "PAP-Net",
+    "ctal": "CTAL",
     "mtinet": "MTI-Net",
 }
 # Those of the paper's table.

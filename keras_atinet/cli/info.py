@@ -19,6 +19,8 @@ _NETWORKS = (
     ("ATINet", models.ATINet, {}),
     ("MTAN", models.MTAN, {}),
     ("PADNet", models.PADNet, {}),
+    ("PAPNet", models.PAPNet, {}),
+    ("CTAL", models.CTAL, {}),
     ("JTRL", models.JTRL, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
     ("CrossStitch", models.CrossStitch, {}),

@@ -1,5 +1,11 @@
 """The layers that the networks are built from."""
 
+from keras_atinet.layers.affinity import (
+    Affinity,
+    AffinityAttention,
+    AffinityDiffusion,
+    JointAffinity,
+)
 from keras_atinet.layers.attention import AttentionMask
 from keras_atinet.layers.conv_block import ConvBlock
 from keras_atinet.layers.convolution import Conv2D

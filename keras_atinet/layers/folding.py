@@ -329,7 +329,8 @@ def _(layer: BilinearUpSampling2D, dtype=None, name=None):
 
 @fold.register
 def _(layer: BilinearResizing, dtype=None, name=None):
-    return InferenceBilinearResizing(dtype=policy_of(layer, dtype), name=name or layer.name)
+    options = {"dtype": policy_of(layer, dtype), "name": name or layer.name}
+    return InferenceBilinearResizing(layer.size, **options)
 
 
 def _leave_out(layer, dtype=None, name=None):

@@ -19,6 +19,8 @@ MODELS = {
     "atinet": models.ATINet,
     "cross_stitch": models.CrossStitch,
     "nddrcnn": models.NDDRCNN,
+    "papnet": models.PAPNet,
+    "ctal": models.CTAL,
     "mtinet": models.MTINet,
 }
 _WITH_ATTENTION = ("atinet", "mtan")

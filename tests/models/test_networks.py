@@ -21,6 +21,8 @@ NETWORKS = {
     "atinet": keras_atinet.ATINet,
     "cross_stitch": keras_atinet.CrossStitch,
     "nddrcnn": keras_atinet.NDDRCNN,
+    "papnet": keras_atinet.PAPNet,
+    "ctal": keras_atinet.CTAL,
     "mtinet": keras_atinet.MTINet,
     "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True, gate="receiver"),
 }
@@ -50,6 +52,11 @@ INFERENCE_LAYERS = {
     "InferenceBilinearResizing",
     "GlobalAveragePooling2D",
     "ReLU",
+    "Affinity",
+    "AffinityDiffusion",
+    "JointAffinity",
+    "AffinityAttention",
+    "Conv2DTranspose",
     "TaskActivation",
 }
 one_backend = pytest.mark.one_backend
@@ -119,7 +126,8 @@ def test_predictions(name, make, predict, tmp_path):
     folded = loaded.for_inference()
     assert {type(layer).__name__ for layer in folded.layers} <= INFERENCE_LAYERS
     assert not folded.trainable_variables
-    assert all(variable.name in ("kernel", "bias", "alpha") for variable in folded.variables)
+    names = ("kernel", "bias", "alpha", "logits")
+    assert all(variable.name in names for variable in folded.variables)
     for task, output in predict(folded, images()[:1]).items():
         assert np.abs(output - outputs[task][:1]).mean() < 1e-5, task
 
