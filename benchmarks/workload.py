@@ -8,7 +8,7 @@ import numpy as np
 
 MODELS = (
     *("single", "split", "deep_split", "mtan", "padnet", "supervised_padnet", "atinet"),
-    *("cross_stitch", "nddrcnn"),
+    *("cross_stitch", "nddrcnn", "mtinet", "papnet", "ctal", "jtrl"),
 )
 DTYPES = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
 # Functions in `alternatives`, which is not imported here: it takes the backend that it finds.

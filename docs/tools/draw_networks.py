@@ -75,7 +75,7 @@ def _atinet_distillation(drawing, left, right, trunk):
 
 def mixed(unit):
     """A SegNet for each task, with units after its levels."""
-    drawing = Drawing(885, 330)
+    drawing = Drawing(850, 330)
     tasks, strides = rows(150, 88), (1, 2, 4, 8, 16)
     down = [100 + 68 * index for index in range(5)]
     up = [down[-1] + 68 + 42 * index for index in range(5)]
