@@ -27,7 +27,20 @@ if not _deferral.deferred:
     from keras_atinet import balancing, data, layers, losses, metrics, ops
     from keras_atinet.balancing import DynamicWeightAverage, Equal
     from keras_atinet.exporting import ExportedModel, export_model
-    from keras_atinet.models import MTAN, ATINet, MultiTaskModel, PADNet, SingleTask, Split
+    from keras_atinet.models import (
+        CTAL,
+        JTRL,
+        MTAN,
+        NDDRCNN,
+        ATINet,
+        CrossStitch,
+        MTINet,
+        MultiTaskModel,
+        PADNet,
+        PAPNet,
+        SingleTask,
+        Split,
+    )
     from keras_atinet.models.encoders import build_encoder, encoder_levels
     from keras_atinet.models.presets.loading import from_preset
     from keras_atinet.models.presets.locating import presets

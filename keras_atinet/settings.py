@@ -15,8 +15,16 @@ NETWORKS = {
     "split": "Split",
     "mtan": "MTAN",
     "padnet": "PAD-Net",
+    "jtrl": "JTRL",
     "atinet": "ATI-Net",
+    "cross_stitch": "Cross-stitch",
+    "nddrcnn": "NDDR-CNN",
+    "papnet": "PAP-Net",
+    "ctal": "CTAL",
+    "mtinet": "MTI-Net",
 }
+# Those of the paper's table.
+PAPER_NETWORKS = ("single", "split", "mtan", "padnet", "atinet")
 BALANCERS = (
     *("equal", "dwa", "uncertainty", "rlw", "gls", "dtp", "imtl_l", "famo", "stch"),
     *("gradnorm", "pcgrad", "gradvac", "graddrop", "mgda", "cagrad", "imtl_g", "nashmtl"),

@@ -19,7 +19,13 @@ _NETWORKS = (
     ("ATINet", models.ATINet, {}),
     ("MTAN", models.MTAN, {}),
     ("PADNet", models.PADNet, {}),
+    ("PAPNet", models.PAPNet, {}),
+    ("CTAL", models.CTAL, {}),
+    ("JTRL", models.JTRL, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
+    ("CrossStitch", models.CrossStitch, {}),
+    ("NDDRCNN", models.NDDRCNN, {}),
+    ("MTINet", models.MTINet, {}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
 _OPTIONAL = (

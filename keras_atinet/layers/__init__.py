@@ -1,5 +1,11 @@
 """The layers that the networks are built from."""
 
+from keras_atinet.layers.affinity import (
+    Affinity,
+    AffinityAttention,
+    AffinityDiffusion,
+    JointAffinity,
+)
 from keras_atinet.layers.attention import AttentionMask
 from keras_atinet.layers.conv_block import ConvBlock
 from keras_atinet.layers.convolution import Conv2D
@@ -20,6 +26,9 @@ from keras_atinet.layers.inference import (
     InferenceMaxUnpooling2D,
     TaskActivation,
 )
+from keras_atinet.layers.mixing import CrossStitchUnit, NDDRUnit
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
+from keras_atinet.layers.propagation import FeaturePropagation, SqueezeExcitation
 from keras_atinet.layers.residual import BottleneckBlock, ResidualBlock
 from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
+from keras_atinet.layers.task_attention import TaskAttentionalModule

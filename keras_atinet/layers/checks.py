@@ -1,5 +1,7 @@
 """Checks of what layers are made with."""
 
+import numbers
+
 from keras_atinet.tasks import Task
 
 
@@ -9,6 +11,16 @@ def check_task(task, layer):
         raise ValueError(
             f"`task` of `{type(layer).__name__}` must be a `keras_atinet.Task`. "
             f"Received: task={task!r}. Pass e.g. `keras_atinet.DepthEstimation()`."
+        )
+
+
+def check_share(value, name, layer):
+    """Raises a ValueError if an argument of a layer is no number in [0, 1]."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 1:
+        raise ValueError(
+            f"`{name}` of `{type(layer).__name__}` must be a number in [0, 1]. "
+            f"Received: {name}={value!r}."
         )
 
 

@@ -30,10 +30,13 @@ from keras_atinet.layers.inference import (
     InferenceMaxUnpooling2D,
     TaskActivation,
 )
+from keras_atinet.layers.mixing import NDDRUnit
 from keras_atinet.layers.norm_folding import fold_norm
 from keras_atinet.layers.pooling import MaxPooling2D, MaxPooling2DWithArgmax, MaxUnpooling2D
+from keras_atinet.layers.propagation import FeaturePropagation, SqueezeExcitation, softmax_of
 from keras_atinet.layers.residual import BottleneckBlock, ResidualBlock
 from keras_atinet.layers.resizing import BilinearResizing, BilinearUpSampling2D
+from keras_atinet.layers.task_attention import TaskAttentionalModule
 
 
 @functools.singledispatch
@@ -186,6 +189,97 @@ def _(layer, dtype=None, name=None):
 
 
 @fold.register
+def _(layer: TaskAttentionalModule, dtype=None, name=None):
+    name = name or layer.name
+    policy = policy_of(layer, dtype)
+    balance, mask = (
+        inference_conv(layer, *_arrays(conv), f"{name}_{conv.name}", dtype, "sigmoid")
+        for conv in (layer.balance, layer.mask)
+    )
+    fusion, *surroundings = (
+        fold(block, dtype, name=f"{name}_{block.name}")
+        for block in (layer.fusion, *layer.surroundings)
+    )
+    output = fold(layer.output_block, dtype, name=name)
+    down, up = (
+        InferenceBilinearResizing(dtype=policy, name=f"{name}_{label}") for label in ("down", "up")
+    )
+
+    def side_by_side(states, label):
+        return keras.layers.Concatenate(dtype=policy, name=f"{name}_{label}")(states)
+
+    def times(x, y, label):
+        return keras.layers.Multiply(dtype=policy, name=f"{name}_{label}")([x, y])
+
+    def plus_one(x, scale, label):
+        return keras.layers.Rescaling(scale, 1, dtype=policy, name=f"{name}_{label}")(x)
+
+    def attend(states, like):
+        a, b = states
+        share = balance(side_by_side(states, "states"))
+        rest = plus_one(share, -1, "rest")
+        balanced = [times(share, a, "balanced_a"), times(rest, b, "balanced_b")]
+        fused = fusion(side_by_side(balanced, "balanced"))
+        around = _chain(*surroundings)(down(fused, like))
+        enhancement = plus_one(mask(up(around, fused)), 1, "enhancement")
+        enhanced = [times(enhancement, a, "enhanced_a"), times(enhancement, b, "enhanced_b")]
+        return output(side_by_side(enhanced, "enhanced"))
+
+    return attend
+
+
+@fold.register
+def _(layer: NDDRUnit, dtype=None, name=None):
+    weights = fold_norm(layer, layer.norm)
+    return inference_conv(layer, *weights, name or layer.name, dtype, "relu")
+
+
+@fold.register
+def _(layer: SqueezeExcitation, dtype=None, name=None):
+    name = name or layer.name
+    policy = policy_of(layer, dtype)
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=True, dtype=policy, name=f"{name}_mean")
+    gate = _chain(
+        mean,
+        inference_conv(layer, *_arrays(layer.squeeze), f"{name}_squeeze", dtype, "relu"),
+        inference_conv(layer, *_arrays(layer.excitation), f"{name}_gate", dtype, "sigmoid"),
+    )
+    multiply = keras.layers.Multiply(dtype=policy, name=name)
+    return lambda x: multiply([x, gate(x)])
+
+
+@fold.register
+def _(layer: FeaturePropagation, dtype=None, name=None):
+    name = name or layer.name
+    policy = policy_of(layer, dtype)
+    hidden, reduction, gates = (
+        [fold(block, dtype, name=f"{name}_{block.name}") for block in blocks]
+        for blocks in (layer.mask_blocks, [layer.reduction], layer.gates)
+    )
+    masks = [
+        inference_conv(layer, *_arrays(mask), f"{name}_{mask.name}", dtype) for mask in layer.masks
+    ]
+
+    def combine(kind, features, part):
+        pairs = zip(layer.tasks, features, part, strict=True)
+        return [
+            kind(dtype=policy, name=f"{name}_{task}_{kind.__name__.lower()}")([x, y])
+            for task, x, y in pairs
+        ]
+
+    def propagate(features):
+        attended = features
+        if masks:
+            x = _chain(*hidden)(features)
+            weights = softmax_of([mask(x) for mask in masks])
+            attended = combine(keras.layers.Multiply, weights, features)
+        shared = reduction[0](attended)
+        return combine(keras.layers.Add, [gate(shared) for gate in gates], features)
+
+    return propagate
+
+
+@fold.register
 def _(layer: PredictionHead, dtype=None, name=None):
     name = name or layer.name
     kernel, bias = _arrays(layer.projection)
@@ -235,7 +329,8 @@ def _(layer: BilinearUpSampling2D, dtype=None, name=None):
 
 @fold.register
 def _(layer: BilinearResizing, dtype=None, name=None):
-    return InferenceBilinearResizing(dtype=policy_of(layer, dtype), name=name or layer.name)
+    options = {"dtype": policy_of(layer, dtype), "name": name or layer.name}
+    return InferenceBilinearResizing(layer.size, **options)
 
 
 def _leave_out(layer, dtype=None, name=None):

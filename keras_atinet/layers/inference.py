@@ -99,8 +99,8 @@ class InferenceBilinearUpSampling2D(keras.layers.Layer):
 class InferenceBilinearResizing(BilinearResizing):
     """`BilinearResizing` for inference: one operation that every format of export knows."""
 
-    def call(self, inputs, like):
-        return inference.resize_bilinear(inputs, like)
+    def call(self, inputs, like=None):
+        return inference.resize_bilinear(inputs, self._like(like))
 
 
 @keras.saving.register_keras_serializable(package="keras_atinet")

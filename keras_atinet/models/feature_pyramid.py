@@ -7,7 +7,15 @@ from keras_atinet.models.segnet import segnet_encoder, width_at
 STRIDE = 4
 
 
-def feature_pyramid(image, encoder, filters, stride=None, dtype=None, model="PADNet"):
+def feature_pyramid(
+    image,
+    encoder,
+    filters,
+    stride=None,
+    dtype=None,
+    model="PADNet",
+    argument="distillation_stride",
+):
     """Levels of an encoder, by default SegNet's.
 
     On SegNet they are `q_j` of each level and, at stride 32, the bottleneck. Those of another
@@ -20,7 +28,7 @@ def feature_pyramid(image, encoder, filters, stride=None, dtype=None, model="PAD
         stride: optional int: the levels have at least this stride. Defaults to 4, or that of the
             second deepest level if it is finer.
         dtype: dtype policy of the layers.
-        model: str, the name to use in errors.
+        model, argument: str, the names of network and stride to use in errors.
 
     Returns:
         List of at least two `Level`, finest first, whose `first` is `last`.
@@ -33,11 +41,11 @@ def feature_pyramid(image, encoder, filters, stride=None, dtype=None, model="PAD
         features = dict(zip((1, 2, 4, 8, 16, 32), (*last, bottleneck), strict=True))
     else:
         features = {level.stride: level.last for level in encoder(image)}
-    levels = levels_from([Level(key, x, x) for key, x in features.items()], stride, model)
+    levels = levels_from([Level(key, x, x) for key, x in features.items()], stride, model, argument)
     return levels if encoder is None else [_projected(level, filters, dtype) for level in levels]
 
 
-def levels_from(levels, stride, model):
+def levels_from(levels, stride, model, argument="distillation_stride"):
     """The levels from a stride on, see `feature_pyramid`."""
     strides = [level.stride for level in levels]
     if len(strides) < 2:
@@ -49,9 +57,9 @@ def levels_from(levels, stride, model):
         stride = min(STRIDE, strides[-2])
     if isinstance(stride, bool) or not isinstance(stride, int) or not 1 <= stride <= strides[-2]:
         raise ValueError(
-            f"`distillation_stride` of `{model}` must be an int that leaves at least two levels of "
+            f"`{argument}` of `{model}` must be an int that leaves at least two levels of "
             f"the encoder, whose strides are {strides}. "
-            f"Received: distillation_stride={stride!r}. Use e.g. {strides[-2]}."
+            f"Received: {argument}={stride!r}. Use e.g. {strides[-2]}."
         )
     return [level for level in levels if level.stride >= stride]
 

@@ -45,6 +45,8 @@ class MultiTaskModel(Auxiliary, EncoderTraining, Saving, Fitting, TrainStep, ker
             task's loss, and neither predicted, exported nor evaluated.
         auxiliary_weight: float, what their losses are multiplied by. Defaults to 1.
         auxiliary_tasks: list of `Task` that have auxiliary outputs only.
+        encoder: optional layer, all encoders of a network that has one for each task. Defaults to
+            that of `config`.
 
     Call arguments:
         inputs: float tensor `(batch, height, width, channels)` in `[0, 1]`.
@@ -67,6 +69,7 @@ class MultiTaskModel(Auxiliary, EncoderTraining, Saving, Fitting, TrainStep, ker
         auxiliary=None,
         auxiliary_weight=1.0,
         auxiliary_tasks=(),
+        encoder=None,
     ):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
@@ -77,14 +80,19 @@ class MultiTaskModel(Auxiliary, EncoderTraining, Saving, Fitting, TrainStep, ker
         self._loss_trackers = [keras.metrics.Mean(name=f"{task.name}_loss") for task in tasks]
         self._added_losses = keras.metrics.Mean(name="added_losses")
         self._name_auxiliary(auxiliary or {}, auxiliary_weight, auxiliary_tasks)
-        encoder = config.get("encoder")
-        self._freeze_encoder(encoder.frozen_epochs if encoder else 0)
+        own = config.get("encoder")
+        part = own.model if own and encoder is None else encoder
+        # A function, because Keras would save a layer in an attribute a second time.
+        self._encoder = lambda: part
+        self._freeze_encoder(own.frozen_epochs if own else 0)
 
     @property
     def encoder(self):
-        """The encoder, a functional `keras.Model`, or None where it is the paper's SegNet."""
-        encoder = self._config.get("encoder")
-        return encoder.model if encoder else None
+        """The encoder, a functional `keras.Model`, or None where it is the paper's SegNet.
+
+        Where each task has one of its own, a layer of them all, whose `models` they are.
+        """
+        return self._encoder()
 
     @property
     def encoder_levels(self):

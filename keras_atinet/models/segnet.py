@@ -22,13 +22,30 @@ def segnet_encoder(x, filters, deep=False, dtype=None):
         `(batch, height / 32, width / 32, filters[4])`.
     """
     first, last, argmaxes = [], [], []
-    for level, (depth, width) in enumerate(zip(ENCODER_DEPTHS, filters, strict=True), 1):
-        outputs = _conv_blocks(x, [width] * depth, f"encoder_{level}", deep, dtype)
-        x, argmax = MaxPooling2DWithArgmax(dtype=dtype, name=f"pool_{level}")(outputs[-1])
+    for level in range(1, 6):
+        outputs, x, argmax = segnet_level(x, level, filters, deep, dtype)
         first.append(outputs[0])
         last.append(outputs[-1])
         argmaxes.append(argmax)
     return first, last, argmaxes, x
+
+
+def segnet_level(x, level, filters, deep=False, dtype=None, prefix=""):
+    """One level of the encoder.
+
+    Args:
+        x: KerasTensor, the image or the pooled level before.
+        level: int from 1 to 5.
+        filters, deep, dtype: as for `segnet_encoder`.
+        prefix: str, what the layers' names begin with. Defaults to `""`.
+
+    Returns:
+        The outputs of its ConvBlocks, a list; the last of them pooled; the argmax of the pooling.
+    """
+    widths = [filters[level - 1]] * ENCODER_DEPTHS[level - 1]
+    outputs = _conv_blocks(x, widths, f"{prefix}encoder_{level}", deep, dtype)
+    pool = MaxPooling2DWithArgmax(dtype=dtype, name=f"{prefix}pool_{level}")
+    return outputs, *pool(outputs[-1])
 
 
 def segnet_decoder(x, argmaxes, filters, deep=False, dtype=None, name="decoder"):

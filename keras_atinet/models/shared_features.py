@@ -24,15 +24,16 @@ def shared_features(
         ValueError: if an argument is for the other kind of encoder.
     """
     if encoder is None:
-        _refuse(model, "with an `encoder`", "without", decoder=decoder)
-        _refuse(model, "with an `encoder`", "without", decoder_filters=decoder_filters)
+        refuse(model, "with an `encoder`", "without", decoder=decoder)
+        refuse(model, "with an `encoder`", "without", decoder_filters=decoder_filters)
         _, _, argmaxes, bottleneck = segnet_encoder(image, filters, deep=deep, dtype=dtype)
         return segnet_decoder(bottleneck, argmaxes, filters, deep=deep, dtype=dtype)[1][0]
-    _refuse(model, "without an `encoder`", "with", deep=deep or None)
+    refuse(model, "without an `encoder`", "with", deep=deep or None)
     return decode(encoder(image), decoder or "unet", filters, decoder_filters, dtype=dtype)
 
 
-def _refuse(model, needed, received, **arguments):
+def refuse(model, needed, received, **arguments):
+    """Raises a ValueError if one of some arguments, for networks of another kind, is not None."""
     for name, value in arguments.items():
         if value is not None:
             raise ValueError(

@@ -1,6 +1,6 @@
 """Pure functions on tensors, written once in `keras.ops` for the three backends."""
 
-from keras_atinet.ops.convolution import conv
+from keras_atinet.ops.convolution import conv, depthwise_conv
 from keras_atinet.ops.finite import all_finite
 from keras_atinet.ops.normalization import batch_normalization
 from keras_atinet.ops.pooling import max_pool, max_pool_with_argmax, max_unpool

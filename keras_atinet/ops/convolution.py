@@ -32,6 +32,35 @@ def conv(inputs, kernel, bias=None):
     return sum((_conv(x, part) for x, part in others), start=_conv(x, part, bias))
 
 
+def depthwise_conv(inputs, kernel):
+    """Convolution of each channel by itself, of stride 1 with zero padding, that keeps the size.
+
+    `y[b, i, j, c] = sum over p, q of x[b, i + p - r, j + q - s, c] kernel[p, q, c]`, as in `conv`.
+    On JAX the sum is taken as it stands, which XLA fuses: its own convolution takes fifteen times
+    as long on a CPU, where there are many channels.
+
+    Args:
+        inputs: float tensor `(batch, height, width, channels)`.
+        kernel: float tensor `(kernel height, kernel width, channels)`, sides odd.
+
+    Returns:
+        Tensor of the shape and dtype of `inputs`.
+    """
+    if keras.backend.backend() != "jax":
+        return ops.depthwise_conv(
+            inputs, kernel[..., None], padding="same", data_format="channels_last"
+        )
+    height, width = inputs.shape[1:3]
+    rows, columns = kernel.shape[:2]
+    padding = [(0, 0), (rows // 2,) * 2, (columns // 2,) * 2, (0, 0)]
+    padded = ops.pad(inputs, padding)
+    return sum(
+        padded[:, p : p + height, q : q + width] * kernel[p, q]
+        for p in range(rows)
+        for q in range(columns)
+    )
+
+
 def _in_tensorflow(inputs, kernel, bias=None):
     outputs = ops.conv(inputs, kernel, padding="same", data_format="channels_last")
     return outputs if bias is None else outputs + bias

@@ -18,8 +18,10 @@ def encoder_facts(model):
     config = model.get_config()["encoder"]["config"]
     size = sum(math.prod(variable.shape) for variable in encoder.weights)
     layers = [_described(layer) for layer in config["preprocessing"]]
+    count = len(getattr(encoder, "models", [encoder]))
+    each = f"{count} of them, " if count > 1 else ""
     return {
-        "encoder": f"{config['source']}; {size:,} parameters, {_training(model)}",
+        "encoder": f"{config['source']}; {each}{size:,} parameters, {_training(model)}",
         "levels": "; ".join(map(str, model.encoder_levels)),
         "preprocessing": ", ".join(layers) or "none, RGB in [0, 1]",
     }

@@ -15,10 +15,16 @@ MODELS = {
     "split": models.Split,
     "mtan": models.MTAN,
     "padnet": models.PADNet,
+    "jtrl": models.JTRL,
     "atinet": models.ATINet,
+    "cross_stitch": models.CrossStitch,
+    "nddrcnn": models.NDDRCNN,
+    "papnet": models.PAPNet,
+    "ctal": models.CTAL,
+    "mtinet": models.MTINet,
 }
 _WITH_ATTENTION = ("atinet", "mtan")
-_WITH_DECODERS = ("split", "single")
+_WITH_DECODERS = ("split", "single", "cross_stitch", "nddrcnn")
 _OF_ENCODERS = ("encoder_weights", "decoder", "decoder_filters", "freeze_encoder", "encoder_lr")
 
 
@@ -38,7 +44,7 @@ def check_network(settings):
             _refuse(name, settings, "networks with an `encoder`; name one")
     for name in ("decoder", "decoder_filters"):
         if settings[name] is not None and model not in _WITH_DECODERS:
-            _refuse(name, settings, f"the models {' and '.join(_WITH_DECODERS)}; others have own")
+            _refuse(name, settings, f"the models {', '.join(_WITH_DECODERS)}; others have own")
     if _is_file(encoder) and settings["encoder_weights"] is not None:
         _refuse("encoder_weights", settings, "encoders by name; a file has its own, say none")
     if settings["encoder_lr"] is not None and is_frozen(settings):

@@ -30,12 +30,14 @@ def published(model):
     """What the paper reports of a network.
 
     Args:
-        model: str, `"single"`, `"split"`, `"mtan"`, `"padnet"` or `"atinet"`.
+        model: str, a key of `settings.NETWORKS`.
 
     Returns:
         The parameters relative to MTAN, and dict task name -> metric name -> value, shares in
-        [0, 1].
+        [0, 1]; None of a network that is not in its table.
     """
+    if model not in _TABLE:
+        return None
     relative, *values = _TABLE[model]
     scores = {}
     for (task, metric), value in zip(METRICS, values, strict=True):

@@ -134,7 +134,8 @@ def _with_published(rows, tasks):
     for index, row in enumerate(rows):
         merged.append(row)
         model = row.key[0]
-        if model in {following.key[0] for following in rows[index + 1 :]}:
+        is_last = model not in {following.key[0] for following in rows[index + 1 :]}
+        if not is_last or published(model) is None:
             continue
         relative, scores = published(model)
         paper = Row(f"{NETWORKS[model]}, published", (model, None), relative, {0: scores})

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -78,6 +80,34 @@ def test_multi_modal_distillation_equation(apply, randomize, num_tasks):
         np.testing.assert_allclose(refined, expected, rtol=1e-5, atol=1e-5)
         if num_tasks == 1:
             np.testing.assert_array_equal(refined, feature)
+
+
+def test_distillation_gated_by_the_receiver(check_layer):
+    make = functools.partial(MultiModalDistillation, TASKS[:3], TASKS[:2], "receiver")
+    features = [values(seed=seed) for seed in range(3)]
+    check_layer(make, features, [SHAPE] * 2, call=lambda layer, *x: layer(list(x)))
+
+
+def test_receivers_gate_and_auxiliary_tasks_only_send(apply, randomize):
+    tasks, targets = TASKS[:3], (TASKS[2], TASKS[0])
+    layer = MultiModalDistillation(tasks, targets, "receiver")
+    layer.build([SHAPE] * 3)
+    randomize(layer)
+    assert set(layer.gates) == set(targets) and len(layer.messages) == 4
+    features = [values(seed=seed) for seed in range(3)]
+
+    def forward(*features):
+        by_task = dict(zip(tasks, features, strict=True))
+        messages = {pair: conv(by_task[pair[1]]) for pair, conv in layer.messages.items()}
+        gates = {target: conv(by_task[target]) for target, conv in layer.gates.items()}
+        return layer(list(features)), messages, gates
+
+    refined, messages, gates = apply(forward, *features)
+    for target, actual in zip(targets, refined, strict=True):
+        message = sum(value for (receiver, _), value in messages.items() if receiver == target)
+        gate = 1 / (1 + np.exp(-gates[target]))
+        expected = features[tasks.index(target)] + gate * message
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 def make_task_distillation(tasks=TASKS[:2], **kwargs):

@@ -7,11 +7,13 @@ from keras_atinet.layers import (
     AttentionMask,
     BilinearResizing,
     BilinearUpSampling2D,
+    BottleneckBlock,
     Conv2D,
     ConvBlock,
     MaxPooling2DWithArgmax,
     MaxUnpooling2D,
     PredictionHead,
+    ResidualBlock,
 )
 
 SHAPE = (2, 4, 6, 3)
@@ -100,6 +102,44 @@ def test_kernels_start_glorot_normal_and_biases_zero():
     assert not bias.any()
 
 
+@pytest.mark.parametrize("block", [ResidualBlock, BottleneckBlock])
+def test_residual_blocks(check_layer, block):
+    check_layer(lambda **kwargs: block(8, **kwargs), [values()], [(2, 4, 6, 8)])
+
+
+@pytest.mark.parametrize("block", [ResidualBlock, BottleneckBlock])
+@pytest.mark.parametrize("channels", [8, 3])
+def test_residual_blocks_equation(apply, randomize, block, channels):
+    x = values((2, 4, 6, channels))
+    layer = built(block(8), randomize, x.shape)
+    widths = {ResidualBlock: [8], BottleneckBlock: [2, 2]}
+    assert [part.filters for part in layer.blocks] == widths[block]
+    for norm in (*(part.norm for part in layer.blocks), layer.norm):
+        norm.beta.assign(norm.beta - 1)  # or nothing would be below 0
+    hidden, shortcut = x, x
+    for part in layer.blocks:
+        hidden = np.maximum(batch_norm(conv2d(hidden, part.conv), part.norm), 0)
+    hidden = batch_norm(conv2d(hidden, layer.conv), layer.norm)
+    if channels != 8:
+        shortcut = batch_norm(conv2d(x, layer.shortcut_conv), layer.shortcut_norm)
+    expected = np.maximum(hidden + shortcut, 0)
+    assert (expected == 0).any() and (expected > 0).any()
+    np.testing.assert_allclose(apply(layer, x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.one_backend
+def test_a_residual_block_of_a_list_sees_channels_side_by_side(apply, randomize):
+    x = values((2, 4, 6, 8))
+    layer = built(BottleneckBlock(8), randomize, [(2, 4, 6, 5), (2, 4, 6, 3)])
+    hidden = x
+    for part in layer.blocks:
+        hidden = np.maximum(batch_norm(conv2d(hidden, part.conv), part.norm), 0)
+    hidden = batch_norm(conv2d(hidden, layer.conv), layer.norm)
+    shortcut = batch_norm(conv2d(x, layer.shortcut_conv), layer.shortcut_norm)
+    parts = apply(lambda *parts: layer(list(parts)), x[..., :5], x[..., 5:])
+    np.testing.assert_allclose(parts, np.maximum(hidden + shortcut, 0), rtol=1e-5, atol=1e-5)
+
+
 def test_attention_mask(check_layer):
     check_layer(lambda **kwargs: AttentionMask(5, **kwargs), [values()], [(2, 4, 6, 5)])
 
@@ -170,6 +210,12 @@ def test_prediction_head_equation(apply, randomize):
     np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1, atol=1e-6)
     expected = hidden / np.linalg.norm(hidden, axis=-1, keepdims=True)
     np.testing.assert_allclose(normals, expected, atol=1e-4)
+
+
+def test_prediction_head_of_a_projection_alone(apply, randomize):
+    layer = built(PredictionHead(SemanticSegmentation(5)), randomize)
+    expected = conv2d(values(), layer.projection)
+    np.testing.assert_allclose(apply(layer, values()), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_prediction_head_resizes_before_the_activation(apply, randomize):

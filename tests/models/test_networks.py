@@ -17,11 +17,19 @@ NETWORKS = {
     "split": keras_atinet.Split,
     "mtan": keras_atinet.MTAN,
     "padnet": keras_atinet.PADNet,
+    "jtrl": keras_atinet.JTRL,
     "atinet": keras_atinet.ATINet,
-    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True),
+    "cross_stitch": keras_atinet.CrossStitch,
+    "nddrcnn": keras_atinet.NDDRCNN,
+    "papnet": keras_atinet.PAPNet,
+    "ctal": keras_atinet.CTAL,
+    "mtinet": keras_atinet.MTINet,
+    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True, gate="receiver"),
 }
 # How many tasks a network takes, if not any number.
-COUNTS = {"single": [1]}
+COUNTS = {"single": [1], "jtrl": [2, 5]}
+# Less of the same, where a network is long to trace: two of four scales.
+OPTIONS = {"jtrl": {"finest_stride": 16}, "mtinet": {"distillation_stride": 16}}
 # JAX compiles an initializer for every shape of a kernel; with other widths none can be mixed up.
 FILTERS = (8,) * 5 if BACKEND == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
@@ -36,12 +44,19 @@ INFERENCE_LAYERS = {
     "Add",
     "Average",
     "Rescaling",
+    "CrossStitchUnit",
     "InferenceMaxPooling2D",
     "InferenceMaxPooling2DWithArgmax",
     "InferenceMaxUnpooling2D",
     "InferenceBilinearUpSampling2D",
     "InferenceBilinearResizing",
+    "GlobalAveragePooling2D",
     "ReLU",
+    "Affinity",
+    "AffinityDiffusion",
+    "JointAffinity",
+    "AffinityAttention",
+    "Conv2DTranspose",
     "TaskActivation",
 }
 one_backend = pytest.mark.one_backend
@@ -54,7 +69,8 @@ def make(randomize):
 
     def make(name, **options):
         tasks = "normal" if COUNTS.get(name) == [1] else TASKS
-        model = NETWORKS[name](tasks=tasks, input_shape=SHAPE, filters=FILTERS, **options)
+        options = {"filters": FILTERS, **OPTIONS.get(name, {}), **options}
+        model = NETWORKS[name](tasks=tasks, input_shape=SHAPE, **options)
         if isinstance(model, keras_atinet.ATINet):
             model.distillation_share = 0.4
         return randomize(model)
@@ -110,7 +126,8 @@ def test_predictions(name, make, predict, tmp_path):
     folded = loaded.for_inference()
     assert {type(layer).__name__ for layer in folded.layers} <= INFERENCE_LAYERS
     assert not folded.trainable_variables
-    assert all(variable.name in ("kernel", "bias") for variable in folded.variables)
+    names = ("kernel", "bias", "alpha", "logits")
+    assert all(variable.name in names for variable in folded.variables)
     for task, output in predict(folded, images()[:1]).items():
         assert np.abs(output - outputs[task][:1]).mean() < 1e-5, task
 
@@ -168,7 +185,7 @@ def test_any_number_of_tasks(name):
     tasks = ["segmentation", edge, "normal", "depth", height]
     for count in COUNTS.get(name, [1, 2, 5]):  # three have those of the other tests
         with keras.StatelessScope():
-            model = NETWORKS[name](tasks[:count], SHAPE, FILTERS)
+            model = NETWORKS[name](tasks[:count], SHAPE, FILTERS, **OPTIONS.get(name, {}))
         channels = [model.output[task.name].shape[-1] for task in model.tasks]
         assert channels == [13, 2, 3, 1, 1][:count] and len(model.output) == count
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from keras_atinet.ops import conv
+from keras_atinet.ops import conv, depthwise_conv
 
 
 def reference(inputs, kernel, bias):
@@ -55,3 +55,29 @@ def test_inputs_side_by_side(apply):
     outputs = apply(lambda x, y: conv([x, y], kernel, bias), x, y)
     expected = reference(np.concatenate([x, y], axis=-1), kernel, bias)
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_each_channel_by_itself(apply, gradient):
+    random = np.random.default_rng(0)
+    shape = (2, 4, 6, 3)
+    inputs, weight = (random.normal(size=shape).astype("float32") for _ in range(2))
+    kernel = random.normal(size=(3, 3, 3)).astype("float32")
+    expected = np.stack(
+        [
+            [signal.correlate2d(image[..., c], kernel[..., c], "same") for c in range(3)]
+            for image in inputs
+        ]
+    )
+    outputs = apply(depthwise_conv, inputs, kernel)
+    np.testing.assert_allclose(outputs, np.moveaxis(expected, 1, -1), rtol=1e-4, atol=1e-4)
+
+    def score(x, kernel):
+        return keras.ops.sum(keras.ops.multiply(depthwise_conv(x, kernel), weight))
+
+    by_inputs = gradient(lambda x: score(x, keras.ops.convert_to_tensor(kernel)), inputs)
+    by_kernel = gradient(lambda k: score(keras.ops.convert_to_tensor(inputs), k), kernel)
+    # Linear in each: the product of an argument and its gradient is the value.
+    value = (outputs * weight).sum()
+    np.testing.assert_allclose(
+        [(by_inputs * inputs).sum(), (by_kernel * kernel).sum()], value, rtol=1e-3
+    )

@@ -248,6 +248,36 @@ def test_learning_rates_of_groups():
             in_groups(optimizers.SGD(0.1), ours, multipliers=wrong)
 
 
+def test_a_group_with_a_rate_and_a_decay_of_its_own():
+    """Its kernels decay by its own weight decay, whatever the user's optimizer does."""
+    ours, plain = make_variables(), make_variables()
+    user = optimizers.SGD(0.1, momentum=0.9, **DECAY)
+    user.exclude_from_weight_decay(var_names=["kernel"])
+    groups = {"front": OptimizerGroup(ours[:2], multiplier=4.0, weight_decay=0.5)}
+    optimizer = GroupedOptimizer(user, groups)
+    # The kernel, the bias, and all others.
+    by_hand = [
+        optimizers.SGD(rate, momentum=0.9, weight_decay=decay)
+        for rate, decay in ((0.4, 0.5), (0.4, None), (0.1, 0.1))
+    ]
+    parts = slice(0, 1), slice(1, 2), slice(2, 4)
+    for step in range(4):
+        grads = gradients(step)
+        if step == 2:
+            optimizer.restart(["front"])
+            by_hand[:2] = [type(old).from_config(old.get_config()) for old in by_hand[:2]]
+        if step == 3:
+            optimizer.weight_decay = by_hand[2].weight_decay = 0.2
+            TRACED.clear()  # It is in Python.
+        take_step(optimizer, ours, grads)
+        for one, part in zip(by_hand, parts, strict=True):
+            take_step(one, plain[part], grads[part])
+        check_equal(ours, plain, 5e-6)
+    assert optimizer.weight_decay == 0.2
+    optimizer.multipliers = {"front": 1.0}
+    assert float(optimizer._parts[1].optimizer.learning_rate) == np.float32(0.1)
+
+
 def test_weights_without_decay():
     """What `exclude_from_weight_decay` names, which no config has; before and after building."""
     ours = make_variables()

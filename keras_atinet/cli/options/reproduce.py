@@ -8,6 +8,7 @@ from keras_atinet.settings import (
     BALANCERS,
     DECODERS,
     NETWORKS,
+    PAPER_NETWORKS,
     PRECISIONS,
     PROTOCOLS,
     SCALES,
@@ -60,9 +61,10 @@ def add_options(parser):
         "--models",
         nargs="+",
         choices=NETWORKS,
-        default=list(NETWORKS),
+        default=list(PAPER_NETWORKS),
         metavar="NAME",
-        help=f"{', '.join(NETWORKS)}; single stands for one for each task (default: all)",
+        help=f"{', '.join(NETWORKS)}; single stands for one for each task (default: the five of "
+        "the paper's table)",
     )
     text = f"how the tasks are weighted: {', '.join(BALANCERS)} (default: dwa)"
     add("--balancers", nargs="+", choices=BALANCERS, default=["dwa"], metavar="NAME", help=text)

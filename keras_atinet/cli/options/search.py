@@ -64,7 +64,7 @@ def _add_space(group):
     group.add_argument("--encoder", nargs="+", metavar="NAME", help=text)
     text = "imagenet or files to choose from (default: none)"
     group.add_argument("--encoder-weights", nargs="+", metavar="NAME", help=text)
-    text = "of split and single with an --encoder, to choose from"
+    text = "of split, single, cross_stitch and nddrcnn with an --encoder, to choose from"
     group.add_argument("--decoder", nargs="+", choices=DECODERS, help=text)
     text = "epochs in which the encoder stays as it is, to choose from"
     _add(group, "--freeze-encoder", EPOCHS, text, "N", nargs="+")

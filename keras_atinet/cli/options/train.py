@@ -87,7 +87,7 @@ def _add_network(group):
     _add(group, "--encoder", text, type=_or_none, metavar="NAME")
     text = "the encoder's weights to begin with: imagenet, a file, or none"
     _add(group, "--encoder-weights", text, type=_or_none, metavar="NAME")
-    text = "split and single, with an --encoder: what makes its levels into features"
+    text = "single, split, cross_stitch, nddrcnn, with an --encoder: from its levels to features"
     _add(group, "--decoder", text, "unet", choices=DECODERS)
     text = "width of each stage of the decoder, finest first"
     _add(group, "--decoder-filters", text, "as --filters says", **{**FILTERS, "nargs": "+"})

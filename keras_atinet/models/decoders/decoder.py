@@ -5,7 +5,7 @@ from keras_atinet.models.decoders.segformer import segformer
 from keras_atinet.models.decoders.unet import unet
 
 
-def decode(levels, decoder, filters, decoder_filters=None, dtype=None):
+def decode(levels, decoder, filters, decoder_filters=None, dtype=None, name="decoder"):
     """The features of a decoder that is chosen by name.
 
     Args:
@@ -15,6 +15,7 @@ def decode(levels, decoder, filters, decoder_filters=None, dtype=None):
         decoder_filters: optional widths: of `"unet"` one for each level but the deepest, finest
             first; of the others one.
         dtype: dtype policy of the layers.
+        name: str, prefix of the layers' names.
 
     Returns:
         KerasTensor `(batch, height, width, channels)`: of the finest level's size, of `"aspp"` the
@@ -29,11 +30,11 @@ def decode(levels, decoder, filters, decoder_filters=None, dtype=None):
         )
     if decoder_filters is not None:
         decoder_filters = _check(decoder_filters, decoder, levels)
-    return DECODERS[decoder](levels, filters, decoder_filters, dtype=dtype)
+    return DECODERS[decoder](levels, filters, decoder_filters, dtype=dtype, name=name)
 
 
-def _finest_of_unet(levels, filters, decoder_filters, dtype):
-    _, outputs = unet(levels, filters, decoder_filters, dtype=dtype)
+def _finest_of_unet(levels, filters, decoder_filters, dtype, name):
+    _, outputs = unet(levels, filters, decoder_filters, dtype=dtype, name=name)
     return outputs[0] if outputs else levels[0].last
 
 

@@ -4,7 +4,8 @@ import os
 
 import keras
 
-from keras_atinet.internals import sublayers
+from keras_atinet.internals import sublayers, values_to_load
+from keras_atinet.layers.copying import copy_weights
 from keras_atinet.models.encoders.backbones import (
     BackboneFeatures,
     backbone_at,
@@ -56,9 +57,26 @@ class Encoder:
 
     def __call__(self, image):
         """The levels of an image, a KerasTensor `(batch, height, width, channels)` in `[0, 1]`."""
+        return self._levels(self.model(self.preprocess(image)))
+
+    def preprocess(self, image):
+        """An image, a KerasTensor in `[0, 1]`, with the values that the model was trained on."""
         for layer in self.preprocessing:
             image = layer(image)
-        return self._levels(self.model(image))
+        return image
+
+    def copies(self, count):
+        """A list of `count` models, equal and with weights of their own; `model` is the first."""
+        # What is copied next need not be random first.
+        with values_to_load():
+            return [self.model, *(self._copy() for _ in range(count - 1))]
+
+    def _copy(self):
+        if not isinstance(self.model, BackboneFeatures):
+            return copy_at(self.model, self.model.inputs[0].shape[1:], source=self.source)
+        copy = BackboneFeatures.from_config(self.model.get_config())
+        copy_weights(self.model, copy)
+        return copy
 
     @property
     def levels(self):

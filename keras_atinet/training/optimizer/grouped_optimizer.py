@@ -23,14 +23,15 @@ from keras_atinet.training.optimizer.optimizer_part import OptimizerPart
 
 
 def _setting(name):
-    """A setting of the user's optimizer, which all groups share."""
+    """A setting of the user's optimizer, which all groups share but those with one of their own."""
 
     def get(self):
         return getattr(self._parts[0].optimizer, name) if self._parts else None
 
     def set(self, value):
         for part in self._parts:
-            setattr(part.optimizer, name, value)
+            if part.name is None or name not in self._groups[part.name].settings:
+                setattr(part.optimizer, name, value)
 
     return property(get, set)
 
@@ -54,7 +55,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             around this one.
         groups: dict, name -> `OptimizerGroup`.
         multipliers: optional dict, name of a group -> float above 0, what its learning rate is
-            multiplied by. Defaults to 1 for each.
+            multiplied by. Defaults to that of each group.
 
     Raises:
         ValueError: if `multipliers` names no group or is not above 0; by `build`, if the optimizer
@@ -86,7 +87,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     @property
     def multipliers(self):
-        """Dict, name of a group -> what its learning rate is multiplied by."""
+        """Dict, name of a group -> what its learning rate is multiplied by, not the group's own."""
         return self._multipliers
 
     @multipliers.setter
@@ -132,6 +133,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         if name is not None:
             config["name"] = f"{main.name}_{name}"
             config["learning_rate"] = lambda: self._rate(name)
+            config |= self._groups[name].settings
         elif not isinstance(main.learning_rate, keras.Variable):
             config["learning_rate"] = lambda: main.learning_rate
         try:
@@ -142,12 +144,14 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
                 f"this network has its own. Received: {type(main).__name__}, whose "
                 f"`from_config(get_config())` fails: {error}"
             ) from error
-        copy_weight_decay_exclusions(main, optimizer)
+        if name is not None and self._groups[name].settings:
+            optimizer.exclude_from_weight_decay(self._groups[name].not_decayed)
+        else:
+            copy_weight_decay_exclusions(main, optimizer)
         return optimizer
 
     def _rate(self, name):
-        rate = self.learning_rate
-        return rate * self._multipliers[name] if name in self._multipliers else rate
+        return self.learning_rate * self._multipliers.get(name, self._groups[name].multiplier)
 
     @property
     def variables(self):

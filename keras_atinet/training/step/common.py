@@ -182,7 +182,7 @@ class CommonStep:
             # A weight that is no number is not above 0: of such a loss no image would count.
             losses, images = _infinite_unless(ops.isfinite(losses), losses, images)
             objective, batch_size = _infinite_unless(is_finite, objective, batch_size)
-        self._track_losses(losses, images)
+        self._track_losses([*self._loss_trackers, *self._auxiliary_trackers], losses, images)
         tracker = loss_tracker(self)
         tracker.update_state(objective, sample_weight=batch_size)
         y, weights = ({name: values[name] for name in y_pred} for values in (y, weights))
@@ -212,11 +212,10 @@ class CommonStep:
         self.last_step.update_state(logs, is_taken)
         return self.last_step.result()
 
-    def _track_losses(self, losses, images):
+    def _track_losses(self, trackers, losses, images):
         # In the mean over batches, images without valid pixels do not count.
-        trackers = [*self._loss_trackers, *self._auxiliary_trackers]
-        for k in range(len(losses)):
-            trackers[k].update_state(losses[k], sample_weight=images[k])
+        for k, tracker in enumerate(trackers):
+            tracker.update_state(losses[k], sample_weight=images[k])
 
     # What Keras calls in `evaluate` and in the validation of `fit`.
 
@@ -227,7 +226,7 @@ class CommonStep:
         """
         y, weights = self.valid_targets(y, y_pred, sample_weight)
         losses, images = self.compute_task_losses(y, y_pred, weights)
-        self._track_losses(losses, images)
+        self._track_losses(self._loss_trackers, losses, images)
         added = sum((ops.sum(loss) for loss in self.losses), ops.zeros(()))
         self._added_losses.update_state(added, sample_weight=ops.shape(next(iter(y.values())))[0])
         return (sum(losses) + added) / self.num_replicas

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import MTAN, ATINet, PADNet
+from keras_atinet import MTAN, ATINet, MTINet, PADNet
 from keras_atinet.balancing import PCGrad
 
 # Whole networks; on all backends with KERAS_ATINET_TEST_ALL=1.
@@ -15,7 +15,7 @@ FILTERS = (2, 3, 4, 5, 6)
 # Levels of 10 x 14, 5 x 7 and 3 x 4 pixels: no size is half of the one before.
 SHAPE = (20, 28, 3)
 TASKS = {"segmentation": 5, "depth": 1, "normal": 3}
-NETWORKS = [ATINet, MTAN, PADNet]
+NETWORKS = [ATINet, MTAN, PADNet, MTINet]
 
 
 def make(network, count=2, shape=SHAPE, **options):
