@@ -8,11 +8,12 @@ import keras
 def count_flops(model):
     """Floating-point operations per image of a functional model: convolutions and dense layers.
 
-    Each kernel of each call of a layer costs `2 * (positions of the output) * (elements of the
-    kernel)`, a multiplication and an addition; composite layers keep the size of the image, so all
-    their kernels count at the size of their output, transposed convolutions at that of their
-    input. The gradients with respect to input and kernel cost as much as the layer each; the image
-    needs none.
+    Each kernel of each call of a layer costs `2 * positions * (elements of the kernel)`, a
+    multiplication and an addition, with the positions of its output, or of its input where that is
+    smaller, as before a resizing or in transposed convolutions. So what a layer does within at
+    another size is not exact, and products of matrices without a kernel are not counted: `costs.py`
+    counts both. The gradients with respect to input and kernel cost as much as the layer each; the
+    image needs none.
 
     Args:
         model: functional `keras.Model`; models within it count as well.
@@ -47,6 +48,6 @@ def count_flops(model):
 def _flops(layer, inputs, outputs):
     if isinstance(layer, keras.Model):
         return count_flops(keras.Model(layer.inputs[0], layer.outputs))[0]  # Sequential as well
-    tensor = inputs[0] if isinstance(layer, keras.layers.Conv2DTranspose) else outputs[0]
+    tensor = min(inputs[0], outputs[0], key=lambda x: math.prod(x.shape[1:-1]))
     kernels = [weight for weight in getattr(layer, "weights", ()) if len(weight.shape) in (2, 4)]
     return sum(2 * math.prod(tensor.shape[1:-1]) * math.prod(kernel.shape) for kernel in kernels)

@@ -1,5 +1,6 @@
 """Our networks as contenders, on the backend of KERAS_BACKEND."""
 
+import math
 import time
 
 import alternatives
@@ -8,26 +9,20 @@ import keras
 from flops import count_flops
 from workload import JIT, random_batch
 
-import keras_atinet
-from keras_atinet.runs import count_parameters
+from keras_atinet.runs import MODELS, count_parameters
 
-NETWORKS = {
-    "atinet": keras_atinet.ATINet,
-    "mtan": keras_atinet.MTAN,
-    "padnet": keras_atinet.PADNet,
-    "split": keras_atinet.Split,
-    "deep_split": keras_atinet.Split,
-    "single": keras_atinet.SingleTask,
-}
+# Variants, which are no networks of their own.
+OPTIONS = {"deep_split": {"deep": True}, "supervised_padnet": {"supervised": True}}
 
 
 def make_model(workload):
     """The network of a workload."""
-    options = {"deep": True} if workload.model == "deep_split" else {}
+    options = dict(OPTIONS.get(workload.model, {}))
+    network = workload.model if workload.model in MODELS else workload.model.split("_")[-1]
     if workload.remat is not None and workload.alternative != "keras_remat":
         options["remat"] = workload.remat
     with alternatives.get(workload.alternative)():
-        model = NETWORKS[workload.model](
+        model = MODELS[network](
             input_shape=(*workload.image_size, 3),
             filters=workload.filters,
             dtype=workload.policy,
@@ -93,3 +88,32 @@ class Inference(Training):
 
     def flops(self):
         return self.workload.batch_size * count_flops(make_model(self.workload))[0]
+
+
+class Costs(Training):
+    """A train step in seconds of a core, and the operations that PyTorch counts."""
+
+    def facts(self):
+        layers = self.model.auxiliary_layers
+        variables = [v for layer in layers for v in layer.trainable_variables]
+        return {
+            **super().facts(),
+            "auxiliary parameters": sum(math.prod(variable.shape) for variable in variables),
+        }
+
+    def step(self):
+        start = time.process_time()
+        self.model.train_on_batch(*self.batch)
+        return time.process_time() - start
+
+    def forward_flops(self):
+        """Operations per image of the network and of `for_inference()`."""
+        return [self._count(model) for model in (self.model, self.model.for_inference())]
+
+    def _count(self, model):
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(self.batch[0][:1], training=False)
+        return counter.get_total_flops()

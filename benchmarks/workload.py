@@ -6,7 +6,10 @@ import os
 import host
 import numpy as np
 
-MODELS = ("atinet", "mtan", "padnet", "split", "deep_split", "single")
+MODELS = (
+    *("single", "split", "deep_split", "mtan", "padnet", "supervised_padnet", "atinet"),
+    *("cross_stitch", "nddrcnn", "mtinet", "papnet", "ctal", "jtrl"),
+)
 DTYPES = ("float32", "tf32", "mixed_bfloat16", "mixed_float16")
 # Functions in `alternatives`, which is not imported here: it takes the backend that it finds.
 ALTERNATIVES = (
