@@ -8,8 +8,6 @@ from keras import ops
 from keras_atinet.layers.checks import check_share
 from keras_atinet.ops import depthwise_conv, unit_vector
 
-_EPSILON = 1e-6
-
 
 @keras.saving.register_keras_serializable(package="keras_atinet")
 class Affinity(keras.layers.Layer):
@@ -44,7 +42,9 @@ class Affinity(keras.layers.Layer):
         # The sum is 0, or at least the 1 that a pixel has with itself. Half precision would stop
         # counting at 2048 (bfloat16 at 256).
         total = ops.sum(ops.cast(affinity, "float32"), axis=-1, keepdims=True)
-        return affinity * ops.cast(1 / (total + _EPSILON), affinity.dtype)
+        # Not a small number added to it, whose inverse float16 does not hold: 0 times infinity.
+        total = ops.where(total > 0, total, ops.ones_like(total))
+        return affinity * ops.cast(1 / total, affinity.dtype)
 
     def compute_output_shape(self, features_shape):
         n = math.prod(features_shape[1:3])
@@ -79,6 +79,9 @@ class AffinityDiffusion(keras.layers.Layer):
 
     Reference: PAP-Net, Zhang et al., CVPR 2019.
     """
+
+    # Its weights are in the order of the tasks.
+    mixes_tasks = True
 
     def __init__(self, beta=0.05, steps=1, **kwargs):
         super().__init__(**kwargs)
@@ -145,6 +148,9 @@ class JointAffinity(keras.layers.Layer):
 
     Reference: CTAL, Sinodinos and Armanfard, WACV 2025.
     """
+
+    # Its weights are in the order of the tasks.
+    mixes_tasks = True
 
     def __init__(self, size, **kwargs):
         super().__init__(**kwargs)

@@ -33,6 +33,9 @@ class CrossStitchUnit(keras.layers.Layer):
     Reference: Misra et al., "Cross-stitch Networks for Multi-task Learning", CVPR 2016, equation 1.
     """
 
+    # Its weights are in the order of the tasks.
+    mixes_tasks = True
+
     def __init__(self, own, per_channel=True, **kwargs):
         super().__init__(**kwargs)
         self.own = own
@@ -86,6 +89,8 @@ class NDDRUnit(keras.layers.Layer):
     Discriminative Dimensionality Reduction", CVPR 2019.
     """
 
+    # Its weights are in the order of the tasks.
+    mixes_tasks = True
     use_bias = False
 
     def __init__(self, own, **kwargs):

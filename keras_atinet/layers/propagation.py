@@ -75,6 +75,9 @@ class FeaturePropagation(keras.layers.Layer):
     Reference: MTI-Net, Vandenhende et al., ECCV 2020, the feature propagation module.
     """
 
+    # Its weights are in the order of the tasks.
+    mixes_tasks = True
+
     def __init__(self, tasks, **kwargs):
         super().__init__(**kwargs)
         self.tasks = tuple(tasks)

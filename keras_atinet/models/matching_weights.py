@@ -41,6 +41,14 @@ def load_matching_weights(model, source):
     found = dict(_named_layers(layers))
     taken, kept, unused = [], [], {id(v): v.path for layer in layers for v in layer.weights}
     unfit = None
+    if _task_names(model) != _task_names(other):
+        # Of the same shapes, they would be those of other tasks.
+        mixed = [name for name in found if getattr(found[name], "mixes_tasks", False)]
+        found = {
+            name: layer
+            for name, layer in found.items()
+            if not any(f"{name}/".startswith(f"{start}/") for start in mixed)
+        }
     # Sublayers come before what they are in, whose own state, such as the share of a distillation,
     # makes sense with all of them only.
     complete = {}
@@ -92,6 +100,10 @@ def open_model(path):
 
 def _layers_of(model):
     return [*model.layers, *getattr(model, "auxiliary_layers", ())]
+
+
+def _task_names(model):
+    return [task.name for task in getattr(model, "all_tasks", ())]
 
 
 def _named_layers(layers, prefix=""):

@@ -141,8 +141,9 @@ class MultiTaskModel(Auxiliary, EncoderTraining, Saving, Fitting, TrainStep, ker
         """Configures training.
 
         A step in which the loss of a task or the gradient is NaN or infinite, or in which no task
-        has a valid pixel, leaves weights, optimizer and balancer as they are (on one device). So
-        does one whose gradients overflow under `mixed_float16`, but for the scale of the losses.
+        that is predicted has a valid pixel, leaves weights, optimizer and balancer as they are (on
+        one device). So does one whose gradients overflow under `mixed_float16`, but for the scale
+        of the losses.
 
         `fit` logs `loss`, a mean over the images of the batches with labels, and the balancer's
         logs of the last step that was taken (`<task>_weight`); all are NaN for an epoch without.
@@ -250,9 +251,10 @@ class MultiTaskModel(Auxiliary, EncoderTraining, Saving, Fitting, TrainStep, ker
 
         Tasks, classes and the kind of the network may be others: what they share fits, and all
         else stays as it is. A layer takes its weights, the statistics of a BatchNorm included,
-        together or not at all. The share of an ATI-Net's distillation is taken if all of this
-        network's distillation fits: it then begins in the phase that the other one was in. Nothing
-        of the optimizer or the balancer is taken.
+        together or not at all; one that mixes the features of all tasks, such as the units of a
+        `CrossStitch`, if the tasks are the same in the same order. The share of an ATI-Net's
+        distillation is taken if all of this network's distillation fits: it then begins in the
+        phase that the other one was in. Nothing of the optimizer or the balancer is taken.
 
         Args:
             source: str or path of a `.keras` file, or a `keras.Model`.

@@ -58,8 +58,8 @@ class PADNet(MultiTaskModel):
 
     Raises:
         ValueError: as for `ATINet`, or if `distillation_stride` has no meaning or leaves fewer than
-            two levels of the encoder, `auxiliary_tasks` are given without `supervised` or are among
-            the `tasks`, or there is no such `gate`.
+            two levels of the encoder, `auxiliary_tasks` or `auxiliary_weight` are given without
+            `supervised`, some of them are among the `tasks`, or there is no such `gate`.
 
     Example:
         >>> model = keras_atinet.PADNet(tasks=("depth", "normal"), input_shape=(96, 128, 3))
@@ -87,10 +87,12 @@ class PADNet(MultiTaskModel):
         tasks, input_shape, filters = standardize_arguments(
             tasks, input_shape, filters, "PADNet", encoder
         )
-        if auxiliary_tasks and not supervised:
+        if not supervised and (auxiliary_tasks or auxiliary_weight != 1):
             raise ValueError(
-                "`auxiliary_tasks` of `PADNet` make initial predictions only, which no task does "
-                f"without `supervised=True`. Received: auxiliary_tasks={auxiliary_tasks!r}."
+                "`auxiliary_tasks` and `auxiliary_weight` of `PADNet` are for initial predictions, "
+                "which no task makes without `supervised=True`. "
+                f"Received: auxiliary_tasks={auxiliary_tasks!r}, "
+                f"auxiliary_weight={auxiliary_weight!r}."
             )
         auxiliary_tasks = standardize_auxiliary(tasks, auxiliary_tasks, auxiliary_weight, "PADNet")
         names = [task.name for task in tasks]

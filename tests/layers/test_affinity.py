@@ -43,6 +43,8 @@ def test_a_pixel_without_features_is_similar_to_none(apply, gradient):
     weight = values((2, N, N), 1)
     change = gradient(lambda x: ops.sum(ops.multiply(Affinity(True)(x), weight)), features)
     assert np.isfinite(change).all() and not change[0, 1, 2].any() and change[0, 0, 0].all()
+    half = apply(Affinity(True, dtype="mixed_float16"), features)
+    np.testing.assert_allclose(half, rows, atol=0.01)
 
 
 def test_many_pixels_in_half_precision(apply):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_atinet import ATINet, SemanticSegmentation, SingleTask, Split
+from keras_atinet import ATINet, CrossStitch, MTINet, SemanticSegmentation, SingleTask, Split
 
 pytestmark = pytest.mark.one_backend
 SHAPE, FILTERS = (32, 32, 3), (2, 2, 2, 2, 2)
@@ -70,6 +70,17 @@ def test_the_phase_is_taken_with_the_whole_distillation():
     assert "distillation/depth_deconv_head/block_1/conv/kernel" in matching.taken
     assert "distillation/share" in matching.kept and not model.distillation_active
     assert "as they were: " in str(matching) and " more layers" in str(matching)
+
+
+def test_what_mixes_tasks_is_taken_by_the_same_tasks_in_the_same_order():
+    source = CrossStitch(["depth", "normal"], SHAPE, FILTERS)
+    for tasks, is_same in ((["depth", "normal"], True), (["normal", "depth"], False)):
+        matching = CrossStitch(tasks, SHAPE, FILTERS).load_matching_weights(source)
+        assert all("_unit_" in path for path in matching.kept + matching.unused)
+        assert len(matching.kept) == len(matching.unused) == (0 if is_same else 10)
+    source = MTINet(["depth", "normal"], SHAPE, FILTERS)
+    matching = MTINet(["normal", "depth"], SHAPE, FILTERS).load_matching_weights(source)
+    assert {path.split("_")[0] for path in matching.kept} == {"propagation"}
 
 
 def test_names_do_not_depend_on_the_session():

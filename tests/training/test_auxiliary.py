@@ -150,6 +150,11 @@ def test_evaluation_knows_no_auxiliary_outputs(build, batch):
         in_order = [targets[name] for name in names]
         same = model.evaluate(images, in_order, batch_size=4, verbose=0, return_dict=True)
         assert same == logs
+        weights = [np.ones(len(images), "float32")] * len(names)
+        same = model.evaluate(
+            images, in_order, 4, sample_weight=weights, verbose=0, return_dict=True
+        )
+        assert same == logs
     assert set(model.predict(images, verbose=0)) == set(TASKS)
     with pytest.raises(ValueError, match=r"no target for the tasks \['normal'\]"):
         model.fit(images, given, verbose=0)
@@ -214,6 +219,7 @@ def test_a_preset_has_all_weights(tmp_path, values):
         ({"supervised": True, "auxiliary_weight": True}, "auxiliary_weight.*finite number"),
         ({"supervised": True, "auxiliary_tasks": "depth"}, r"\['depth'\] in both"),
         ({"auxiliary_tasks": "normal"}, "supervised=True"),
+        ({"auxiliary_weight": 0.5}, "supervised=True"),
         ({"gate": "both"}, "gate.*'sender', 'receiver'"),
     ],
 )

@@ -31,8 +31,12 @@ class CommonStep:
         In evaluation there are none, and tasks that are only auxiliary need no targets.
         """
         tasks = self.all_tasks if auxiliary else self.tasks
-        if isinstance(y, (list, tuple)) and len(y) == len(self.all_tasks):
-            y = y[: len(tasks)]
+        y, sample_weight = (
+            values[: len(tasks)]
+            if isinstance(values, (list, tuple)) and len(values) == len(self.all_tasks)
+            else values
+            for values in (y, sample_weight)
+        )
         outputs = {**{name: outputs[0] for name, outputs in dict(auxiliary).items()}, **y_pred}
         return valid_targets(tasks, y, outputs, sample_weight)
 
