@@ -13,15 +13,16 @@ ON_NONFINITE = ("raise", "skip")
 NETWORKS = {
     "single": "One Task",
     "split": "Split",
-    "mtan": "MTAN",
-    "padnet": "PAD-Net",
-    "jtrl": "JTRL",
-    "atinet": "ATI-Net",
     "cross_stitch": "Cross-stitch",
     "nddrcnn": "NDDR-CNN",
+    "mtan": "MTAN",
+    "padnet": "PAD-Net",
+    "supervised_padnet": "PAD-Net, supervised",
     "papnet": "PAP-Net",
-    "ctal": "CTAL",
+    "jtrl": "JTRL",
     "mtinet": "MTI-Net",
+    "atinet": "ATI-Net",
+    "ctal": "CTAL",
 }
 # Those of the paper's table.
 PAPER_NETWORKS = ("single", "split", "mtan", "padnet", "atinet")

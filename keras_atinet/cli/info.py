@@ -15,17 +15,12 @@ from keras_atinet.models.presets.locating import is_preset, presets
 from keras_atinet.runs import environment
 from keras_atinet.runs.text_table import duration, number
 
+# Those of the paper's table: each takes seconds to build.
 _NETWORKS = (
     ("ATINet", models.ATINet, {}),
     ("MTAN", models.MTAN, {}),
     ("PADNet", models.PADNet, {}),
-    ("PAPNet", models.PAPNet, {}),
-    ("CTAL", models.CTAL, {}),
-    ("JTRL", models.JTRL, {}),
     ("Split(deep=True)", models.Split, {"deep": True}),
-    ("CrossStitch", models.CrossStitch, {}),
-    ("NDDRCNN", models.NDDRCNN, {}),
-    ("MTINet", models.MTINet, {}),
     ("SingleTask for segmentation", models.SingleTask, {"tasks": "segmentation"}),
 )
 _OPTIONAL = (

@@ -29,6 +29,8 @@ def run(arguments, argv):
         balancers=arguments.balancers,
         seeds=range(arguments.seeds),
     )
+    left = [trial for trial in trials if not (out / trial.name / "results.json").is_file()]
+    check_networks(left, tasks)
     command = shlex.join(["keras-atinet", *argv])
     try:
         busy = _train(out, trials, command, arguments.verbose)
@@ -62,6 +64,24 @@ def _settings(arguments, hold_out):
     settings["data"] = absolute(arguments.data)
     settings["splits"] = arguments.splits or two_splits(settings["data"])
     return settings
+
+
+def check_networks(trials, tasks):
+    """Refuses networks that do not take these tasks or this size, before one is trained.
+
+    Args:
+        trials: list of `study.Trial`. The network of the first is built in a moment anyway.
+        tasks: list of `Task`, those of the data.
+
+    Raises:
+        ValueError: by the network.
+    """
+    settings = {trial.settings["model"]: trial.settings for trial in trials}
+    for own in list(settings.values())[1:]:
+        wanted = [task for task in tasks if task.name in own["tasks"]]
+        # Nothing is allocated in this scope, and nothing loaded.
+        with keras.StatelessScope():
+            runs.get_network({**own, "encoder_weights": None}, wanted)
 
 
 def _train(out, trials, command, verbose):

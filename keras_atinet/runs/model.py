@@ -1,5 +1,6 @@
 """The compiled model that settings describe."""
 
+import functools
 import math
 import pathlib
 
@@ -13,15 +14,16 @@ from keras_atinet.runs.saved_model import open_model
 MODELS = {
     "single": models.SingleTask,
     "split": models.Split,
-    "mtan": models.MTAN,
-    "padnet": models.PADNet,
-    "jtrl": models.JTRL,
-    "atinet": models.ATINet,
     "cross_stitch": models.CrossStitch,
     "nddrcnn": models.NDDRCNN,
+    "mtan": models.MTAN,
+    "padnet": models.PADNet,
+    "supervised_padnet": functools.partial(models.PADNet, supervised=True),
     "papnet": models.PAPNet,
-    "ctal": models.CTAL,
+    "jtrl": models.JTRL,
     "mtinet": models.MTINet,
+    "atinet": models.ATINet,
+    "ctal": models.CTAL,
 }
 _WITH_ATTENTION = ("atinet", "mtan")
 _WITH_DECODERS = ("split", "single", "cross_stitch", "nddrcnn")

@@ -7,12 +7,8 @@ PARAMETERS = {
     "ATINet": 45_716_497,
     "MTAN": 44_229_073,
     "PADNet": 45_938_641,
-    "JTRL": 28_901_252,
     "Split(deep=True)": 50_807_761,
-    "CrossStitch": 74_955_025,
-    "NDDRCNN": 80_443_345,
     "SingleTask for segmentation": 24_981_069,
-    "MTINet": 47_164_249,
 }
 
 

@@ -25,6 +25,7 @@ def test_wrong_options_exit_with_2(arguments, run_cli):
         ("train --data {tmp} --num-samples 4 --out {tmp}/new", "the number of rooms"),
         ("train --tasks depht --out {tmp}/new", "Received: 'depht'"),
         ("train --model single --tasks depth normal --out {tmp}/new", "`SingleTask` learns one"),
+        ("train --model jtrl --tasks depth --out {tmp}/new", "`JTRL` needs at least two tasks"),
         ("train --image-size 33 32 --out {tmp}/new", "divisible by 32"),
         ("train --model split --remat attention --out {tmp}/new", "atinet and mtan"),
         ("reproduce table1 --data {tmp} --num-samples 4 --out {tmp}/new", "the number of rooms"),

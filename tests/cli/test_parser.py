@@ -30,7 +30,7 @@ def ended(line):
         # The misspelt name, not the required option that is missing for it.
         ("predict a.png --modle b", "predict", "Received: --modle. Did you mean --model?"),
         ("data verify a --taks b", "data verify", "Received: --taks. Did you mean --tasks?"),
-        ("train --model atinte", "train", "--model: must be one of single, split, mtan, padnet, "),
+        ("train --model atinte", "train", "--model: must be one of single, split, cross_stitch, "),
         ("train --model atinte", "train", "Received: atinte. Did you mean atinet?"),
         ("train --balancer DWA", "train", "Received: DWA. Did you mean dwa?"),
         ("data inspect a --num-classes 14", "data inspect", "one of 13, 40. Received: 14."),

@@ -1,6 +1,4 @@
-"""The contract of every network: a line in `NETWORKS` is all that a new one needs."""
-
-import functools
+"""The contract of every network: its name in `runs.MODELS` is all that a new one needs."""
 
 import keras
 import numpy as np
@@ -11,25 +9,14 @@ from keras_atinet import runs
 from keras_atinet.balancing import GradientBalancer
 
 BACKEND = keras.backend.backend()
-# By the names of `runs.MODELS`, then variants: whatever is called as networks are.
-NETWORKS = {
-    "single": keras_atinet.SingleTask,
-    "split": keras_atinet.Split,
-    "mtan": keras_atinet.MTAN,
-    "padnet": keras_atinet.PADNet,
-    "jtrl": keras_atinet.JTRL,
-    "atinet": keras_atinet.ATINet,
-    "cross_stitch": keras_atinet.CrossStitch,
-    "nddrcnn": keras_atinet.NDDRCNN,
-    "papnet": keras_atinet.PAPNet,
-    "ctal": keras_atinet.CTAL,
-    "mtinet": keras_atinet.MTINet,
-    "padnet_supervised": functools.partial(keras_atinet.PADNet, supervised=True, gate="receiver"),
-}
 # How many tasks a network takes, if not any number.
 COUNTS = {"single": [1], "jtrl": [2, 5]}
-# Less of the same, where a network is long to trace: two of four scales.
-OPTIONS = {"jtrl": {"finest_stride": 16}, "mtinet": {"distillation_stride": 16}}
+OPTIONS = {
+    # Two of four scales, where a network is long to trace.
+    "jtrl": {"finest_stride": 16},
+    "mtinet": {"distillation_stride": 16},
+    "supervised_padnet": {"gate": "receiver"},  # the other is that of most networks
+}
 # JAX compiles an initializer for every shape of a kernel; with other widths none can be mixed up.
 FILTERS = (8,) * 5 if BACKEND == "jax" else (4, 6, 8, 10, 12)
 SHAPE = (32, 64, 3)
@@ -60,7 +47,7 @@ INFERENCE_LAYERS = {
     "TaskActivation",
 }
 one_backend = pytest.mark.one_backend
-every_network = pytest.mark.parametrize("name", NETWORKS)
+every_network = pytest.mark.parametrize("name", runs.MODELS)
 
 
 @pytest.fixture
@@ -70,7 +57,7 @@ def make(randomize):
     def make(name, **options):
         tasks = "normal" if COUNTS.get(name) == [1] else TASKS
         options = {"filters": FILTERS, **OPTIONS.get(name, {}), **options}
-        model = NETWORKS[name](tasks=tasks, input_shape=SHAPE, **options)
+        model = runs.MODELS[name](tasks=tasks, input_shape=SHAPE, **options)
         if isinstance(model, keras_atinet.ATINet):
             model.distillation_share = 0.4
         return randomize(model)
@@ -95,10 +82,6 @@ def targets(model):
         "normal": random.normal(size=(2, 32, 64, 3)).astype("float32"),
     }
     return {task.name: every[task.name] for task in model.tasks}
-
-
-def test_the_list_is_complete():
-    assert runs.MODELS.items() <= NETWORKS.items()
 
 
 @every_network
@@ -185,7 +168,7 @@ def test_any_number_of_tasks(name):
     tasks = ["segmentation", edge, "normal", "depth", height]
     for count in COUNTS.get(name, [1, 2, 5]):  # three have those of the other tests
         with keras.StatelessScope():
-            model = NETWORKS[name](tasks[:count], SHAPE, FILTERS, **OPTIONS.get(name, {}))
+            model = runs.MODELS[name](tasks[:count], SHAPE, FILTERS, **OPTIONS.get(name, {}))
         channels = [model.output[task.name].shape[-1] for task in model.tasks]
         assert channels == [13, 2, 3, 1, 1][:count] and len(model.output) == count
 

@@ -76,10 +76,16 @@ def numbers(path):
 
 def test_killed_at_any_moment_it_ends_with_the_same_numbers(tmp_path):
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    # An encoder of two layers, for speed.
+    x = image = keras.Input((None, None, 3))
+    for _ in range(2):
+        x = keras.layers.Conv2D(4, 3, 2, "same", activation="relu")(x)
+    keras.Model(image, x).save(tmp_path / "encoder.keras")
+    study = [*STUDY, "--encoder", str(tmp_path / "encoder.keras")]
     # With several threads sums may differ in their last digit.
     environment = {**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
     process = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(undisturbed), str(killed), *STUDY],
+        [sys.executable, "-c", SCRIPT, str(undisturbed), str(killed), *study],
         env=environment,
         capture_output=True,
         text=True,

@@ -9,8 +9,9 @@ import pytest
 
 from keras_atinet import cli, evaluation, runs
 from keras_atinet import study as study_package
+from keras_atinet.cli import reproduce
 from keras_atinet.runs.recording import write_rows
-from keras_atinet.settings import NETWORKS
+from keras_atinet.settings import NETWORKS, PAPER_NETWORKS, SCALES
 from keras_atinet.study.training import _last_scores
 from keras_atinet.tasks import standardize_tasks
 
@@ -120,6 +121,13 @@ def test_a_run_is_finished_on_its_backend(study, tmp_path, capsys):
     assert f"`--backend {other}`" in capsys.readouterr().err
 
 
+def test_a_network_that_does_not_fit_is_refused_before_another_is_trained():
+    settings, names = {**SCALES["tiny"], "hold_out": 0.1}, ["depth"]
+    trials = study_package.plan(settings, names, ["split", "jtrl"], ["dwa"], range(1))
+    with pytest.raises(ValueError, match="`JTRL` needs at least two tasks"):
+        reproduce.check_networks(trials, standardize_tasks(names))
+
+
 def test_all_networks_of_table_1(study, tmp_path, monkeypatch, capsys):
     options = [*STUDY, "--num-samples", 8, "--epochs", 2, "--out", tmp_path]
     assert run_cli(*options, "--models", "atinet") == 0
@@ -137,9 +145,12 @@ def test_all_networks_of_table_1(study, tmp_path, monkeypatch, capsys):
         (run.path / "results.json").write_text(json.dumps(results))
 
     monkeypatch.setattr(study_package, "train_trial", stand_in)
-    assert run_cli(*options) == 0
+    monkeypatch.setattr(reproduce, "check_networks", lambda *arguments: None)  # half a minute
+    assert run_cli(*options, "--models", *PAPER_NETWORKS, "supervised_padnet") == 0
     table = (tmp_path / "table1.md").read_text(encoding="utf-8")
-    for title in NETWORKS.values():
+    assert table.count("| PAD-Net, supervised |") == 2
+    assert "PAD-Net, supervised, published" not in table
+    for title in map(NETWORKS.get, PAPER_NETWORKS):
         assert table.count(f"| {title} |") == table.count(f"| {title}, published |") == 2
     assert table.count("### ATI-Net - MTAN") == 2
     text = (tmp_path / "report.html").read_text(encoding="utf-8")

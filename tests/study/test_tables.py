@@ -61,6 +61,9 @@ def test_the_published_table_has_its_delta_m():
         "1.03 28.66 56.80 0.6076 0.2582 30.95 25.97 21.42 44.23 56.72 -1.95 +1.22 - -"
     )
     assert len(header) == len(cells)
+    # A network that is not in the paper's table has no row of it.
+    (alone,) = summary.summarize([result("nddrcnn", 0, depth(1.0))], "paper", TASKS, 100)
+    assert alone.title == "NDDR-CNN" and not alone.is_published
 
 
 def test_one_task_is_the_sum_of_its_networks():

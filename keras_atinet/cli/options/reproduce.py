@@ -15,7 +15,7 @@ from keras_atinet.settings import (
     SCHEDULES,
 )
 
-SUMMARY = "Train the paper's networks; tabulate their scores."
+SUMMARY = "Train the paper's networks, and others; tabulate their scores."
 DETAILS = (
     "They are trained the paper's way. The same command resumes where it was stopped, or adds "
     "networks, balancers and seeds."

@@ -30,8 +30,9 @@ def add_options(parser):
         "the test images are not touched)"
     )
     parser.add_argument("--splits", nargs="+", metavar="SPLIT", help=text)
-    text = "the network (default: %(default)s)"
-    parser.add_argument("--model", choices=NETWORKS, default=DEFAULT["model"], help=text)
+    text = f"the network: {', '.join(NETWORKS)} (default: %(default)s)"
+    keywords = {"choices": NETWORKS, "default": DEFAULT["model"], "metavar": "NAME"}
+    parser.add_argument("--model", help=text, **keywords)
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="(default: the data's)")
     text = "pixels; divisible by 32 without an --encoder"
     _add(parser, "--image-size", COUNT, text, ("H", "W"), DEFAULT["image_size"])

@@ -78,7 +78,8 @@ def _add_data(group):
 
 
 def _add_network(group):
-    _add(group, "--model", "the network", choices=NETWORKS)
+    text = f"the network: {', '.join(NETWORKS)}"
+    _add(group, "--model", text, choices=NETWORKS, metavar="NAME")
     _add(group, "--filters", "width of each of the five levels", **FILTERS)
     text = (
         "what the network is built on: e.g. efficientnet_lite2, resnet50, convnext_tiny, another "
