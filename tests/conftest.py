@@ -57,6 +57,17 @@ def golden():
         return {**json.loads((GOLDEN / "metrics.json").read_text()), "arrays": dict(arrays)}
 
 
+@pytest.fixture(scope="session")
+def small_encoder(tmp_path_factory):
+    """The file of an encoder of two layers, for what a SegNet would take long."""
+    x = image = keras.Input((None, None, 3))
+    for _ in range(2):
+        x = keras.layers.Conv2D(4, 3, 2, "same", activation="relu")(x)
+    path = tmp_path_factory.mktemp("encoder") / "small.keras"
+    keras.Model(image, x, name="small").save(path)
+    return path
+
+
 @pytest.fixture
 def limit_files():
     """Lets no file grow beyond some bytes, which the system reports as it does a full disk."""

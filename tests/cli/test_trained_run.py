@@ -35,18 +35,12 @@ def column(folder, name):
 
 
 @pytest.fixture(scope="module")
-def run(run_cli, tmp_path_factory):
-    """A finished run; on JAX, which compiles a SegNet for long, on an encoder of two layers."""
-    folder = tmp_path_factory.mktemp("runs")
-    options = [*OPTIONS]
-    if keras.backend.backend() == "jax":
-        x = image = keras.Input((None, None, 3))
-        for _ in range(2):
-            x = keras.layers.Conv2D(4, 3, 2, "same", activation="relu")(x)
-        keras.Model(image, x).save(folder / "encoder.keras")
-        options += ["--encoder", folder / "encoder.keras"]
-    assert run_cli("train", "--out", folder / "finished", *options) == 0
-    return folder / "finished"
+def run(run_cli, small_encoder, tmp_path_factory):
+    """A finished run; not on a SegNet on JAX, which compiles one for long."""
+    path = tmp_path_factory.mktemp("runs") / "finished"
+    encoder = ["--encoder", small_encoder] if keras.backend.backend() == "jax" else []
+    assert run_cli("train", "--out", path, *OPTIONS, *encoder) == 0
+    return path
 
 
 def test_train_writes_a_run_folder(run):

@@ -74,14 +74,9 @@ def numbers(path):
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def test_killed_at_any_moment_it_ends_with_the_same_numbers(tmp_path):
+def test_killed_at_any_moment_it_ends_with_the_same_numbers(tmp_path, small_encoder):
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    # An encoder of two layers, for speed.
-    x = image = keras.Input((None, None, 3))
-    for _ in range(2):
-        x = keras.layers.Conv2D(4, 3, 2, "same", activation="relu")(x)
-    keras.Model(image, x).save(tmp_path / "encoder.keras")
-    study = [*STUDY, "--encoder", str(tmp_path / "encoder.keras")]
+    study = [*STUDY, "--encoder", str(small_encoder)]
     # With several threads sums may differ in their last digit.
     environment = {**os.environ, "KERAS_BACKEND": "torch", "OMP_NUM_THREADS": "1"}
     process = subprocess.run(

@@ -128,8 +128,9 @@ def test_a_network_that_does_not_fit_is_refused_before_another_is_trained():
         reproduce.check_networks(trials, standardize_tasks(names))
 
 
-def test_all_networks_of_table_1(study, tmp_path, monkeypatch, capsys):
-    options = [*STUDY, "--num-samples", 8, "--epochs", 2, "--out", tmp_path]
+def test_all_networks_of_table_1(study, small_encoder, tmp_path, monkeypatch, capsys):
+    options = [*STUDY, "--num-samples", 8, "--epochs", 2, "--encoder", small_encoder]
+    options += ["--out", tmp_path]
     assert run_cli(*options, "--models", "atinet") == 0
     trained = tmp_path / "atinet-dwa-seed0"
     assert run_cli("info", trained / "last.keras") == 0

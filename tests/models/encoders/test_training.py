@@ -21,11 +21,10 @@ SIZES = {
     "inception_v3": (75, 75),
     "xception": (75, 80),
 }
-# All on PyTorch, one of them on TensorFlow and JAX, which trace and compile for long.
-ENCODERS = ["vgg16", *(pytest.param(name, marks=one_backend) for name in list(SIZES)[1:])]
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@one_backend  # by name they are the same on all; others take them long to trace and to compile
+@pytest.mark.parametrize("name", SIZES)
 def test_split_on_an_encoder_of_keras_applications(name, tmp_path):
     check_training((*SIZES[name], 3), tmp_path, encoder=name)
 
