@@ -11,18 +11,15 @@ from workload import JIT, random_batch
 
 from keras_atinet.runs import MODELS, count_parameters
 
-# Variants, which are no networks of their own.
-OPTIONS = {"deep_split": {"deep": True}, "supervised_padnet": {"supervised": True}}
-
 
 def make_model(workload):
     """The network of a workload."""
-    options = dict(OPTIONS.get(workload.model, {}))
-    network = workload.model if workload.model in MODELS else workload.model.split("_")[-1]
+    is_deep = workload.model == "deep_split"
+    options = {"deep": True} if is_deep else {}
     if workload.remat is not None and workload.alternative != "keras_remat":
         options["remat"] = workload.remat
     with alternatives.get(workload.alternative)():
-        model = MODELS[network](
+        model = MODELS["split" if is_deep else workload.model](
             input_shape=(*workload.image_size, 3),
             filters=workload.filters,
             dtype=workload.policy,

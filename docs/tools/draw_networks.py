@@ -7,7 +7,6 @@ import sys
 from drawing import EDGE, GREY, LEVELS, LIGHT, TASKS, Drawing, exchange, head, legend
 
 TIMES = "\N{MULTIPLICATION SIGN}"
-LEGEND = "dashed: makes an initial prediction as well, in training only"
 FILTERS = dict(zip(LEVELS, (64, 128, 256, 512, 512, 512), strict=True))
 
 
@@ -116,7 +115,7 @@ def nddrcnn():
     return drawing
 
 
-def supervised(width, exchanged, text):
+def supervised(width, exchanged):
     """What PAD-Net, PAP-Net and CTAL have in common; `exchanged` draws the rest."""
     drawing = Drawing(width, 350)
     tasks = rows(170, 84)
@@ -134,7 +133,7 @@ def supervised(width, exchanged, text):
         drawing.arrow((joined + 23, 170), (features - 27, y))
         drawing.box(features, y, 44, 34, TASKS[task], "256", ring=True)
     exchanged(drawing, features, tasks)
-    legend(drawing, 20, 330, text)
+    legend(drawing, 20, 330)
     return drawing
 
 
@@ -146,7 +145,7 @@ def padnet():
             drawing.box(x + 188, y, 44, 34, TASKS[task], "256")
             head(drawing, x + 262, y, task, x + 210)
 
-    return supervised(870, distilled, LEGEND)
+    return supervised(870, distilled)
 
 
 def papnet():
@@ -164,7 +163,7 @@ def papnet():
             head(drawing, x + 390, y, task, x + 340)
         _notes(drawing, x, x + 246, 330, "affinities", "diffusion")
 
-    return supervised(1000, diffused, LEGEND)
+    return supervised(1000, diffused)
 
 
 def ctal():
@@ -184,7 +183,7 @@ def ctal():
             drawing.text(x + 336, y - 13, f"{TIMES} 2", color)
         _notes(drawing, x, x + 288, 330, "affinities", "attention")
 
-    return supervised(1000, joined, LEGEND)
+    return supervised(1000, joined)
 
 
 def _small_features(drawing, x, y, color):
@@ -229,7 +228,7 @@ def mtinet():
         drawing.line((columns[32] + 40, y), (750, y), color=TASKS[task])
         head(drawing, 800, y, task, 750, height=22)
     drawing.text(800, 310, "all scales at the size\nof the finest, side by side")
-    legend(drawing, 20, 442, LEGEND)
+    legend(drawing, 20, 442)
     return drawing
 
 
@@ -277,7 +276,7 @@ def jtrl():
         head(drawing, 810, y, task, 760, height=22)
     drawing.box(32, 352, 14, 14, EDGE)
     drawing.text(54, 352, "attention to two states", anchor="start")
-    legend(drawing, 240, 352, LEGEND)
+    legend(drawing, 240, 352)
     return drawing
 
 

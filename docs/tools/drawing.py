@@ -112,8 +112,9 @@ def head(drawing, x, y, task, from_x, height=30):
     drawing.text(x + 36, y, task, TASKS[task], anchor="start")
 
 
-def legend(drawing, x, y, text):
+def legend(drawing, x, y):
     """What the dashed boxes are."""
+    text = "dashed: makes an initial prediction as well, in training only"
     drawing.box(x + 12, y, 18, 12, GREY, ring=True)
     drawing.text(x + 34, y, text, GREY, anchor="start")
 
