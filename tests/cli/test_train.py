@@ -92,7 +92,10 @@ def test_options_of_the_encoder(settings, run_cli, tmp_path, capsys):
 
     for wrong, message in (
         (["--encoder-weights", "imagenet"], "`encoder_weights` is for networks with an `encoder`"),
-        (["--encoder", "resnet50", "--decoder", "unet"], "`decoder` is for the models split and"),
+        (
+            ["--encoder", "resnet50", "--decoder", "unet"],
+            "`decoder` is for the models split, single",
+        ),
         ([*options, "--freeze-encoder", 9, "--encoder-lr", 0.1], "frozen in all epochs"),
         (["--encoder", "own.keras", "--encoder-weights", "imagenet"], "a file has its own"),
         (["--encoder", "resnet5"], "Near: resnet50"),

@@ -27,7 +27,12 @@ CONFIG = {"settings": DEFAULT, "versions": {"backend": "torch"}, "command": "ker
         ("versions", "backend", "theano", "its backend is 'theano'"),
         ("versions", "backend", ["torch"], "its backend is ['torch']"),
         ("settings", "data", None, "its 'data' cannot be None"),
-        ("settings", "model", "vgg", "its 'model' is 'vgg', not one of single, split, mtan"),
+        (
+            "settings",
+            "model",
+            "vgg",
+            "its 'model' is 'vgg', not one of single, split, cross_stitch",
+        ),
         ("settings", "model", {}, "its 'model' is {}"),
         ("settings", "epochs", "12", "its 'epochs' cannot be '12'"),
         ("settings", "epochs", 0, "its 'epochs' cannot be 0"),
